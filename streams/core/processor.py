@@ -1,0 +1,133 @@
+"""What a stage looks like from outside: records in, checkpoints out.
+
+The edge feeds processors from Kafka, ``driftline replay`` feeds the same objects from files, tests
+feed them by hand. A processor owns the state of one source partition of one stage, holds everything
+explicitly, and never asks for the time: whoever drives it says what time it is.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+Header = tuple[str, bytes]
+
+
+@dataclass(slots=True, frozen=True)
+class Chunk:
+    """Consecutive records of one partition of one source, in offset order.
+
+    Attributes:
+        source: logical name of the source topic: "predictions", "feedback" or "partials".
+        partition: partition that the records came from.
+        offsets: offset of each record; ascending, gaps allowed.
+        keys: key bytes of each record.
+        values: value bytes of each record.
+        timestamps: broker timestamp of each record in ms since the epoch; -1 where unknown.
+        headers: headers of each record.
+    """
+
+    source: str
+    partition: int
+    offsets: list[int]
+    keys: list[bytes | None]
+    values: list[bytes | None]
+    timestamps: list[int]
+    headers: list[tuple[Header, ...]]
+
+    def __len__(self) -> int:
+        """Count the records."""
+        return len(self.offsets)
+
+
+@dataclass(slots=True, frozen=True)
+class Output:
+    """One record for a downstream topic.
+
+    Attributes:
+        topic: logical name: "partials", "metrics", "alerts", "unmatched",
+            "quarantine_predictions" or "quarantine_feedback".
+        key: key bytes; decides the partition (murmur2) unless ``partition`` is given.
+        value: value bytes.
+        headers: headers; every output carries ``id``, the same after any replay.
+        partition: explicit partition, or None.
+    """
+
+    topic: str
+    key: bytes | None
+    value: bytes
+    headers: tuple[Header, ...] = ()
+    partition: int | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class StateRecord:
+    """A named piece of state; ``value`` None deletes it.
+
+    Names are written once and never overwritten, so that an unfinished checkpoint cannot damage
+    the state that an earlier one describes.
+    """
+
+    name: str
+    value: bytes | None
+
+
+@dataclass(slots=True, frozen=True)
+class Checkpoint:
+    """Everything that must become visible together.
+
+    Attributes:
+        positions: per source, the offset of the first record that the state does not include;
+            a restored processor is fed from there. Sources that were never read are absent.
+        outputs: records for downstream topics, in order.
+        state: new pieces of state and deletions. Deletions may only take effect after ``marker``
+            is durable.
+        marker: small description of the whole state as of this checkpoint; the newest one wins.
+    """
+
+    positions: Mapping[str, int]
+    outputs: list[Output] = field(default_factory=list)
+    state: list[StateRecord] = field(default_factory=list)
+    marker: bytes = b""
+
+
+@dataclass(slots=True, frozen=True)
+class Saved:
+    """What a processor is restored from: the last durable marker and the live state records.
+
+    ``records`` maps each name to its value, in the order in which they were written; records of
+    checkpoints that never finished are not among them.
+    """
+
+    marker: bytes
+    records: Mapping[str, bytes]
+
+
+class Processor(Protocol):
+    """One stage's work for one source partition."""
+
+    def restore(self, saved: Saved) -> None:
+        """Take the state of a checkpoint; only on a fresh processor, before the first step."""
+
+    def positions(self) -> Mapping[str, int]:
+        """Offsets to read from next, per source; empty on a fresh processor."""
+
+    def step(self, chunk: Chunk, now_ms: int) -> None:
+        """Take records; ``now_ms`` is the wall clock, used for idle sources alone."""
+
+    def advance(self, now_ms: int) -> None:
+        """Let time pass without records, so that idle sources do not hold back the others."""
+
+    def paused(self) -> frozenset[str]:
+        """Sources that are so far ahead of the others that they should not be fed for now."""
+
+    def checkpoint(self, now_ms: int) -> Checkpoint | None:
+        """Everything since the last checkpoint; None when there is nothing to make durable."""
+
+    def status(self) -> Mapping[str, float]:
+        """Figures for the pipeline's own health, by metric name without prefix."""
+
+
+def feed(processor: Processor, chunks: Iterable[Chunk], now_ms: int) -> None:
+    """Step a processor through chunks at one moment of wall clock."""
+    for chunk in chunks:
+        processor.step(chunk, now_ms)
