@@ -1,0 +1,1 @@
+"""The second stage: merges partials into windows, measures, and tells what it found."""

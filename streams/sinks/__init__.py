@@ -1,0 +1,1 @@
+"""What leaves the pipeline: payloads of topics and the Prometheus page."""
