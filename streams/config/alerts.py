@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from streams.config.base import Finding, Frozen
 from streams.config.durations import Duration, PositiveDuration
@@ -15,6 +16,17 @@ Severity = Literal["info", "warning", "critical"]
 Check = Literal[
     "missing_rate", "type_error_rate", "range_violation_rate", "category_violation_rate"
 ]
+
+
+def _watched(value: object) -> object:
+    if value in ("none", "all"):
+        return value
+    if isinstance(value, list | tuple) and value and all(isinstance(name, str) for name in value):
+        return tuple(value)
+    raise PydanticCustomError("segments", "must be none, all, or a list of names of segments")
+
+
+Watched = Annotated[Literal["none", "all"] | tuple[str, ...], BeforeValidator(_watched)]
 
 
 class _Rule(Frozen):
@@ -34,7 +46,7 @@ class _Rule(Frozen):
     """Windows with fewer samples neither open nor resolve the alert."""
     runbook: str | None = None
     """Where the reader of the alert finds what to do; the model's runbook when absent."""
-    segments: Literal["none", "all"] | tuple[str, ...] = "none"
+    segments: Watched = "none"
     """Which segments the rule watches: none (the whole model), all, or a list of their names."""
     versions: Literal["rollup", "each"] = "rollup"
     """Watch all versions together, or each version on its own."""

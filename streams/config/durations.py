@@ -10,7 +10,7 @@ UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 LONGEST_MS = 3_650 * UNITS_MS["d"]
 
 _PATTERN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", re.ASCII)
-_SCHEMA_PATTERN = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d)|0)$"
+SCHEMA_PATTERN = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d)|0)$"
 
 
 def parse_duration(value: object) -> int:
@@ -71,7 +71,10 @@ def _validate(value: object, info: ValidationInfo) -> int:
 DurationSchema = WithJsonSchema(
     {
         "description": "A number and a unit: 500ms, 30s, 5m, 24h, 7d; or 0.",
-        "anyOf": [{"type": "string", "pattern": _SCHEMA_PATTERN}, {"const": 0}],
+        "type": ["string", "integer"],
+        "pattern": SCHEMA_PATTERN,
+        "minimum": 0,
+        "maximum": 0,
     },
     mode="validation",
 )

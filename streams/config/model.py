@@ -1,16 +1,18 @@
 """One monitored model: what it predicts, what is measured, and when to tell somebody."""
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from streams.config.alerts import AlertRuleConfig, Severity, default_rules
 from streams.config.base import Finding, Frozen
 from streams.config.durations import Duration, PositiveDuration
+from streams.config.files import ExistingFile
 from streams.config.labels import Label
 from streams.config.metrics import Task
 from streams.config.names import Name, Text
+from streams.config.rules import model_findings
 from streams.config.windows import WindowConfig
 
 DAY_MS = 86_400_000
@@ -72,6 +74,15 @@ class OutcomeConfig(Frozen):
     """Clicks make the click-through rate, conversions the conversion rate."""
 
 
+def _parameter(value: object) -> object:
+    if not isinstance(value, bool | int | float | str):
+        raise PydanticCustomError("parameter", "must be a number, text, true or false")
+    return value
+
+
+Parameter = Annotated[bool | int | float | str, BeforeValidator(_parameter)]
+
+
 class DetectorConfig(Frozen):
     """A sequential change detector on one stream of numbers."""
 
@@ -81,7 +92,7 @@ class DetectorConfig(Frozen):
     """Name in alerts; the kind when absent."""
     on: str = "error"
     """What it watches: error, score, prediction or feature:<name>."""
-    params: dict[str, bool | int | float | str] = Field(default_factory=dict)
+    params: dict[str, Parameter] = Field(default_factory=dict)
     """Parameters of the algorithm; its own defaults where absent."""
     severity: Severity = "warning"
     """How loud its alarms are."""
@@ -161,7 +172,7 @@ class ModelConfig(Frozen):
     """Sequential detectors; ADWIN on the error when absent, of tasks that have one."""
     drift: DriftConfig = DriftConfig()
     """How distributions are compared with the reference."""
-    reference: Path | None = None
+    reference: ExistingFile | None = None
     """Reference profile; relative to this file."""
     alerts: tuple[AlertRuleConfig, ...] = Field(default_factory=_default_alerts)
     """Alert rules; a default set when absent."""
@@ -169,3 +180,7 @@ class ModelConfig(Frozen):
     """Where the reader of an alert finds what to do."""
     owner: str | None = None
     """Who answers for the model."""
+
+    def findings(self) -> list[Finding]:
+        """Everything that is referred to exists, and fits the task."""
+        return model_findings(self)

@@ -14,6 +14,7 @@ from streams.config.durations import (
     from_code,
     parse_duration,
 )
+from streams.config.files import ExistingFile
 from streams.config.names import TopicName
 from streams.config.secrets import Secret
 from streams.config.windows import WindowConfig, window_findings
@@ -59,11 +60,11 @@ class SaslConfig(Frozen):
 class TlsConfig(Frozen):
     """Certificates; the system's trusted authorities when ``ca_file`` is absent."""
 
-    ca_file: Path | None = None
+    ca_file: ExistingFile | None = None
     """Authorities that may have signed the brokers' certificates, PEM."""
-    certificate_file: Path | None = None
+    certificate_file: ExistingFile | None = None
     """The pipeline's own certificate, PEM."""
-    key_file: Path | None = None
+    key_file: ExistingFile | None = None
     """Key of that certificate, PEM."""
     key_password: Secret | None = None
     """Password of that key."""
