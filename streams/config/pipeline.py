@@ -175,6 +175,23 @@ class TopicsConfig(Frozen):
         override: str | None = getattr(self, logical)
         return override or f"{self.prefix}.{logical.replace('_', '-')}"
 
+    def partitions_of(self, logical: str) -> int:
+        """Partitions that a topic has.
+
+        Args:
+            logical: how the code calls it.
+
+        Raises:
+            KeyError: there is no such topic.
+        """
+        if logical not in TOPICS:
+            raise KeyError(logical)
+        if logical in {"predictions", "feedback", "state_join"}:
+            return self.partitions
+        if logical in {"partials", "state_monitor"}:
+            return self.monitor_partitions
+        return self.output_partitions
+
     def findings(self) -> list[Finding]:
         """No two topics share a name."""
         seen: dict[str, str] = {}
