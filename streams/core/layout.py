@@ -44,6 +44,8 @@ class tasks: dense ``actual`` [K]   weight per actual class
 regression: dense ``errors`` [6]    weight, sum e, sum |e|, sum e**2, weight with truth not 0,
                                     sum |e / truth|; e = prediction - truth
         moments ``actual`` [3]      of the truth, weighted
+        moments ``actual_removed``  of truth that was corrected and no longer counts: taken out of
+                                    ``actual`` with :func:`streams.core.partials.without`
         sparse ``error``            log bucket of e -> weight
         sparse ``absolute_error``   log bucket of |e| -> weight
         dense ``label_bins``        truth in the reference's bins (with a reference)
@@ -62,10 +64,9 @@ from functools import cached_property
 
 import msgspec
 
-from streams.config import ModelConfig
+from streams.config import LoadedModel
 from streams.core.bins import Bins, logit_bins
-from streams.core.windows import pane_of
-from streams.profile.model import CategoricalReference, NumericReference, ReferenceProfile
+from streams.profile.model import CategoricalReference, NumericReference
 
 CALIBRATION_RANGES = 10
 QUANTILE_STRIDE = 1 << 16
@@ -131,8 +132,9 @@ def _offsets(widths: list[int]) -> tuple[int, ...]:
     return tuple(offsets)
 
 
-def layout_of(config: ModelConfig, reference: ReferenceProfile | None) -> Layout:
+def layout_of(model: LoadedModel) -> Layout:
     """Derive the layout of a model's statistics."""
+    config, reference = model.config, model.reference
     features = {} if reference is None else reference.features
     numeric = [n for n, f in config.features.items() if f.kind == "numeric"]
     categorical = [n for n, f in config.features.items() if f.kind == "categorical"]
@@ -175,7 +177,7 @@ def layout_of(config: ModelConfig, reference: ReferenceProfile | None) -> Layout
         else None,
         outcomes=tuple(config.outcomes),
         top_k=tuple(sorted(config.top_k)) if config.task == "ranking" else (),
-        pane=pane_of(config.windows or ()),
+        pane=model.pane_ms,
     )
     return _with_fingerprint(layout)
 

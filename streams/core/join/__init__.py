@@ -1,0 +1,1 @@
+"""Predictions meet their truth: the first stage, one processor per partition."""

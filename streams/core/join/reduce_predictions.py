@@ -1,0 +1,232 @@
+"""Predictions of one tick, reduced to traffic and inputs tables."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.sketches.frequent_items import FrequentItems
+from detectors.sketches.hyperloglog import HyperLogLog
+from streams.core.join.cells import Cells, cells_of, grouped_moments
+from streams.core.join.groups import Groups
+from streams.core.layout import CLASS_TASKS, QUANTILE_OFFSET, QUANTILE_STRIDE, Layout
+from streams.core.logbins import log_keys
+from streams.core.partials import PREDICTION_TIME, CellTable, SparseColumn
+from streams.events.columns import MISSING, WRONG_TYPE, Coded, PredictionBlock
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+def reduce_predictions(
+    layout: Layout,
+    distinct: str | None,
+    block: PredictionBlock,
+    groups: Groups,
+    group: NDArray[np.int32],
+) -> tuple[CellTable, CellTable | None]:
+    """Summarise the accepted predictions of one model and tick.
+
+    Args:
+        layout: names, widths and bins.
+        distinct: tag or feature whose distinct values are counted, if any.
+        block: the rows.
+        groups: the model's groups.
+        group: group of each row.
+
+    Returns:
+        The traffic table, and the inputs table unless the model has no features.
+    """
+    panes = block.ts - block.ts % layout.pane
+    cells = cells_of(PREDICTION_TIME, groups, group, panes)
+    traffic = _traffic(layout, block, cells)
+    if distinct is not None:
+        traffic.sketches["distinct"] = _distinct(_column(layout, block, distinct), cells)
+    if not layout.numeric and not layout.categorical:
+        return traffic, None
+    return traffic, _inputs(layout, block, cells)
+
+
+def _column(layout: Layout, block: PredictionBlock, name: str) -> Coded:
+    if name in layout.categorical:
+        return block.categorical[layout.categorical.index(name)]
+    if name in layout.numeric:
+        texts = [repr(value) for value in block.numeric[:, layout.numeric.index(name)].tolist()]
+        values, codes = np.unique(np.array(texts), return_inverse=True)
+        return Coded(values.tolist(), codes.astype(np.int32))
+    return block.tags.get(name) or Coded.absent(len(block))
+
+
+def _traffic(layout: Layout, block: PredictionBlock, cells: Cells) -> CellTable:
+    score = block.score
+    if score is None:
+        scored = np.zeros(0, dtype=np.int64)
+    else:
+        usable = ~np.isnan(score if score.ndim == 1 else score[:, 0])
+        scored = np.flatnonzero(usable)
+    predicted = np.flatnonzero(~np.isnan(block.predicted))
+    table = CellTable(cells.keys)
+    table.dense["counts"] = np.stack(
+        [
+            cells.count(),
+            cells.count(block.error.astype(np.float64)),
+            cells.count(rows=scored),
+        ],
+        axis=1,
+    )
+    if layout.task in CLASS_TASKS:
+        codes = block.predicted[predicted].astype(np.int64)
+        table.dense["classes"] = cells.count_by(codes, len(layout.classes), rows=predicted)
+    if layout.task == "binary" and score is not None and len(scored):
+        table.sparse["score"] = _sparse(cells, scored, layout.score_bins.assign(score[scored]))
+    if layout.task == "regression" and len(predicted):
+        values = block.predicted[predicted]
+        table.sparse["prediction"] = _sparse(cells, predicted, log_keys(values))
+        table.moments["prediction"] = cells.moments(values, None, predicted)
+        if layout.prediction_bins is not None:
+            table.dense["prediction_bins"] = cells.count_by(
+                layout.prediction_bins.assign(values), len(layout.prediction_bins), rows=predicted
+            )
+    timed = np.flatnonzero(~np.isnan(block.latency))
+    if len(timed):
+        table.sparse["latency"] = _sparse(cells, timed, log_keys(block.latency[timed]))
+    return table
+
+
+def _sparse(cells: Cells, rows: Ints, keys: Ints) -> SparseColumn:
+    of, _ = cells.pairs(rows, None)
+    return SparseColumn.count(of, np.repeat(keys, cells.of_rows.shape[1]), None)
+
+
+def _distinct(column: Coded, cells: Cells) -> list[bytes | None]:
+    of, _ = cells.pairs(None, None)
+    codes = np.repeat(column.codes, cells.of_rows.shape[1])
+    sketches: list[bytes | None] = []
+    for cell in range(len(cells)):
+        used = np.unique(codes[of == cell])
+        sketches.append(_hyperloglog([column.values[c] for c in used.tolist() if c >= 0]))
+    return sketches
+
+
+def _hyperloglog(values: list[str]) -> bytes | None:
+    if not values:
+        return None
+    sketch = HyperLogLog()
+    sketch.update_many(values)
+    return sketch.to_bytes()
+
+
+def _inputs(layout: Layout, block: PredictionBlock, cells: Cells) -> CellTable:
+    # Features are summarised for the whole model only: column 0.
+    whole, cell = np.unique(cells.of_rows[:, 0], return_inverse=True)
+    table = CellTable([cells.keys[i] for i in whole.tolist()])
+    if layout.numeric:
+        _numeric(layout, block, cell, table)
+    if layout.categorical:
+        _categorical(layout, block, cell, table)
+    return table
+
+
+def _numeric(layout: Layout, block: PredictionBlock, cell: Ints, table: CellTable) -> None:
+    count = len(table)
+    width = len(layout.numeric)
+    stats = np.zeros((count, width, 4))
+    moments = np.zeros((count, width, 3))
+    bins = np.zeros((count, layout.bin_offsets[-1]))
+    quantile_cells: list[Ints] = []
+    quantile_keys: list[Ints] = []
+    everything = np.arange(len(block))
+    in_cell = np.bincount(cell, minlength=count).astype(np.float64)
+    for i, name_bins in enumerate(layout.feature_bins):
+        column = block.numeric[:, i]
+        gaps = np.isnan(column)
+        if gaps.any():
+            rows = np.flatnonzero(~gaps)
+            values, of = column[rows], cell[rows]
+        else:
+            rows, values, of = everything, column, cell
+        present = np.bincount(of, minlength=count)
+        stats[:, i, 0] = present
+        if block.numeric_bad is not None:
+            stats[:, i, 2] = np.bincount(cell, block.numeric_bad[:, i], count)
+        stats[:, i, 1] = in_cell - present - stats[:, i, 2]
+        low, high = layout.ranges[i]
+        outside = (values < low) | (values > high)
+        if outside.any():
+            stats[:, i, 3] = np.bincount(of[outside], minlength=count)
+        moments[:, i] = grouped_moments(of, values, np.ones(len(values)), count)
+        if name_bins is not None:
+            size = len(name_bins)
+            start = layout.bin_offsets[i]
+            flat = of * size + name_bins.assign(values)
+            bins[:, start : start + size] = np.bincount(flat, minlength=count * size).reshape(
+                count, size
+            )
+        quantile_cells.append(of)
+        quantile_keys.append(log_keys(values) + (i * QUANTILE_STRIDE + QUANTILE_OFFSET))
+    table.dense["numeric"] = stats.reshape(count, width * 4)
+    table.moments["numeric"] = moments
+    if bins.shape[1]:
+        table.dense["bins"] = bins
+    parts = [
+        SparseColumn.count(of, keys, None)
+        for of, keys in zip(quantile_cells, quantile_keys, strict=True)
+    ]
+    table.sparse["quantiles"] = _joined(parts)
+
+
+def _joined(parts: list[SparseColumn]) -> SparseColumn:
+    """Append sparse columns with ascending, disjoint keys, and restore the order by cell."""
+    cells = np.concatenate([part.cells for part in parts])
+    keys = np.concatenate([part.keys for part in parts])
+    sums = np.concatenate([part.sums for part in parts])
+    order = np.argsort(cells, kind="stable")
+    return SparseColumn(cells[order], keys[order], sums[order])
+
+
+def _categorical(layout: Layout, block: PredictionBlock, cell: Ints, table: CellTable) -> None:
+    count = len(table)
+    width = len(layout.categorical)
+    stats = np.zeros((count, width, 4))
+    categories = np.zeros((count, layout.category_offsets[-1]))
+    for g, (name, known) in enumerate(zip(layout.categorical, layout.categories, strict=True)):
+        column = block.categorical[g]
+        present = column.codes >= 0
+        stats[:, g, 0] = np.bincount(cell, present, count)
+        stats[:, g, 1] = np.bincount(cell, column.codes == MISSING, count)
+        stats[:, g, 2] = np.bincount(cell, column.codes == WRONG_TYPE, count)
+        position = {category: i for i, category in enumerate(known)}
+        place = np.array(
+            [position.get(value, len(known)) for value in column.values], dtype=np.int64
+        )
+        frequent: list[bytes | None] = []
+        distinct: list[bytes | None] = []
+        by_value = np.zeros((count, len(column.values)))
+        if len(column.values):
+            flat = cell[present] * len(column.values) + column.codes[present]
+            counted = np.bincount(flat, minlength=by_value.size).astype(np.float64)
+            by_value = counted.reshape(by_value.shape)
+            size = len(known) + 1
+            start = layout.category_offsets[g]
+            for c in range(count):
+                categories[c, start : start + size] = np.bincount(place, by_value[c], size)
+            if layout.closed[g]:
+                stats[:, g, 3] = categories[:, start + size - 1]
+        for c in range(count):
+            counts = {
+                column.values[v]: int(by_value[c, v]) for v in np.flatnonzero(by_value[c]).tolist()
+            }
+            frequent.append(_frequent(counts))
+            distinct.append(_hyperloglog(list(counts)))
+        table.sketches[f"frequent:{name}"] = frequent
+        table.sketches[f"distinct:{name}"] = distinct
+    table.dense["categorical"] = stats.reshape(count, width * 4)
+    table.dense["categories"] = categories
+
+
+def _frequent(counts: dict[str, int]) -> bytes | None:
+    if not counts:
+        return None
+    sketch = FrequentItems()
+    # In order of value: what the sketch forgets when it is full depends on the order.
+    for value, n in sorted(counts.items()):
+        sketch.update(value, n)
+    return sketch.to_bytes()
