@@ -1,0 +1,1 @@
+"""Where the pipeline meets Kafka, HTTP and the clock."""
