@@ -1,0 +1,1 @@
+"""Alert rules: what breaches, when an alert opens, and when it resolves."""
