@@ -1,0 +1,28 @@
+"""What can go wrong where the pipeline meets Kafka.
+
+EdgeError
+  TopicError        topics are missing or do not fit together
+  StateError        a state topic holds something that cannot be read
+  LedgerError       offsets do not add up
+  OwnershipError    this worker may no longer own its partitions
+"""
+
+
+class EdgeError(RuntimeError):
+    """Root of the errors that end a worker; the message says what to do."""
+
+
+class TopicError(EdgeError):
+    """Topics are missing or do not fit together."""
+
+
+class StateError(EdgeError):
+    """A state topic holds something that cannot be read."""
+
+
+class LedgerError(EdgeError):
+    """Offsets do not add up; going on could lose records or count them twice."""
+
+
+class OwnershipError(EdgeError):
+    """This worker may no longer own its partitions."""

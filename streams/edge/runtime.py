@@ -1,0 +1,407 @@
+"""The life of a worker's processors: assigned, restored, fed, checkpointed, revoked, stopped."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
+
+from streams.edge.delivery import Delivery, TopicPartition
+from streams.edge.errors import OwnershipError, TopicError
+from streams.edge.ledger import OffsetLedger, Verdict
+from streams.edge.saved import Restored
+from streams.edge.stage import Slot, Stage
+from streams.edge.status import EdgeStatus, Phase
+from streams.edge.suspension import SuspensionWatch
+
+log = logging.getLogger(__name__)
+
+TIMER_SECONDS = 0.1
+FRESH_SECONDS = 5.0
+"""How old the broker's word on the end of a partition may be to call its reader caught up."""
+SEEK_AGAIN_SECONDS = 1.0
+
+
+class Consumer(Protocol):
+    """What the runtime needs of the group's consumer."""
+
+    async def bounds(self, tps: Iterable[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
+        """First and end offset of partitions."""
+
+    async def seek_to(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Read from other offsets."""
+
+    async def commit(self) -> bool:
+        """Commit what ``Runtime.committable`` offers."""
+
+    def end_offset(self, tp: TopicPartition, within: float) -> int | None:
+        """End of a partition if it is known and the knowledge is recent."""
+
+    def partition_count(self, topic: str) -> int:
+        """Number of partitions of a topic."""
+
+
+class Reader(Protocol):
+    """Reads the state of partitions."""
+
+    async def read(self, wanted: Iterable[tuple[str, int]]) -> dict[tuple[str, int], Restored]:
+        """Read the partitions of stages."""
+
+
+class Runtime:
+    """Drives the stages; everything but reading state and committing happens on one event loop."""
+
+    def __init__(
+        self,
+        stages: Sequence[Stage],
+        ledger: OffsetLedger,
+        reader: Reader,
+        *,
+        checkpoint_interval: float,
+        shutdown_timeout: float,
+        session_timeout: float,
+    ) -> None:
+        """Keep the collaborators; all times in seconds."""
+        self._stages = {stage.name: stage for stage in stages}
+        self._route = {topic: stage for stage in stages for topic in stage.topics.values()}
+        self._ledger = ledger
+        self._reader = reader
+        self._interval = checkpoint_interval
+        self._shutdown_timeout = shutdown_timeout
+        self._watch = SuspensionWatch(session_timeout)
+        self._consumer: Consumer | None = None
+        self._on_failure: Callable[[BaseException], None] = lambda _: None
+        self._timer: asyncio.Task[None] | None = None
+        self._phase: Phase = "starting"
+        self._failure: BaseException | None = None
+        self._assignment = 0
+        self._generation = -1
+        self._rebalances = 0
+        self._beat = time.monotonic()
+        self._held: frozenset[TopicPartition] = frozenset()
+        self._sought: dict[TopicPartition, float] = {}
+        self._seeks: set[asyncio.Task[None]] = set()
+
+    # Life
+
+    def start(self, consumer: Consumer, on_failure: Callable[[BaseException], None]) -> None:
+        """Begin to keep time.
+
+        Args:
+            consumer: the group's consumer.
+            on_failure: called once with what ended the work; it has to end the process.
+        """
+        self._consumer = consumer
+        self._on_failure = on_failure
+        self._watch.start()
+        self._timer = asyncio.create_task(self._keep_time(), name="edge-timer")
+
+    async def close(self) -> None:
+        """Make a last checkpoint of everything, within the shutdown timeout, and stop."""
+        self._phase = "stopping"
+        self._assignment += 1
+        if self._timer is not None:
+            self._timer.cancel()
+        for task in self._seeks:
+            task.cancel()
+        if self._failure is None:
+            try:
+                async with asyncio.timeout(self._shutdown_timeout * 0.7):
+                    await self._settle(tidy=True)
+            except TimeoutError:
+                log.warning("the last checkpoint did not finish in time; the next start redoes it")
+            except Exception:
+                log.exception("the last checkpoint failed; the next start redoes it")
+        self._watch.stop()
+
+    def fail(self, error: BaseException) -> None:
+        """Stop all work for good: nothing more is processed, stored or committed."""
+        if self._failure is None:
+            self._failure = error
+            self._phase = "failed"
+            log.critical("the worker stops: %s", error, exc_info=error)
+            self._on_failure(error)
+
+    # Assignment
+
+    def rebalancing(self) -> None:
+        """Note that the group is about to share out its partitions anew."""
+        self._assignment += 1
+        if self._phase in {"running", "restoring"}:
+            self._phase = "rebalancing"
+
+    async def revoked(self) -> None:
+        """Make everything durable before the partitions go, and keep the processors aside."""
+        self.rebalancing()
+        if self._failure is not None:
+            return
+        try:
+            async with asyncio.timeout(self._shutdown_timeout):
+                await self._settle(tidy=False)
+        except TimeoutError:
+            # Whether writes are still on their way is not known, and soon others own the state.
+            self.fail(OwnershipError("the checkpoint before a rebalance did not finish in time"))
+            return
+        except Exception as error:  # noqa: BLE001 - whatever it is, work cannot go on
+            self.fail(error)
+            return
+        for slot in self._slots():
+            slot.parked = self._generation
+
+    async def assigned(self, assigned: Iterable[TopicPartition], generation: int) -> None:
+        """Take over partitions: go on with what was parked, restore the rest.
+
+        Raises:
+            EdgeError: the partitions or their state do not fit; the worker has to end.
+        """
+        consumer = self._need_consumer()
+        mine = set(assigned)
+        assignment = self._assignment
+        self._generation = generation
+        self._rebalances += 1
+        wanted = []
+        for stage in self._stages.values():
+            self._check_counts(stage, consumer)
+            todo = stage.keep(stage.partitions(mine), generation)
+            wanted += [(stage.name, partition) for partition in sorted(todo)]
+        if wanted:
+            self._phase = "restoring"
+            await self._restore(wanted, consumer, assignment)
+        if assignment == self._assignment and self._failure is None:
+            self._phase = "running"
+
+    async def seek_targets(self, tps: frozenset[TopicPartition]) -> dict[TopicPartition, int]:
+        """Where to read the partitions from that are ready."""
+        return {tp: self._ledger.expected(tp) for tp in tps if tp in self._ledger}
+
+    def _check_counts(self, stage: Stage, consumer: Consumer) -> None:
+        counts = {topic: consumer.partition_count(topic) for topic in stage.topics.values()}
+        if len(set(counts.values())) > 1:
+            raise TopicError(
+                f"the topics {counts} must have the same number of partitions to be joined; "
+                "create them anew with driftline topics create"
+            )
+
+    async def _restore(
+        self, wanted: list[tuple[str, int]], consumer: Consumer, assignment: int
+    ) -> None:
+        started = time.monotonic()
+        found = await self._reader.read(wanted)
+        tps = [
+            TopicPartition(topic, partition)
+            for name, partition in wanted
+            for topic in self._stages[name].topics.values()
+        ]
+        bounds = await consumer.bounds(tps)
+        for name, partition in wanted:
+            if assignment != self._assignment:
+                return  # the partitions are being shared out again
+            slot = await self._stages[name].restore(partition, found[name, partition], bounds)
+            slot.due = time.monotonic() + self._interval
+            for source, lost in slot.lost.items():
+                if lost:
+                    self._report_loss(slot.tps[source], lost)
+        log.info(
+            "restored %s partitions from %s state records in %.1f s",
+            len(wanted),
+            sum(r.records for r in found.values()),
+            time.monotonic() - started,
+        )
+
+    # Records
+
+    def deliver(self, delivery: Delivery) -> None:
+        """Give records to their processor; they are either processed or the worker ends."""
+        stage = self._route[delivery.tp.topic]
+        slot = stage.slots.get(delivery.tp.partition)
+        if slot is None or slot.parked is not None or self._failure is not None:
+            return
+        try:
+            verdict = stage.take(slot, delivery, _now_ms())
+        except Exception as error:  # noqa: BLE001 - whatever it is, the records were not processed
+            self.fail(error)
+            return
+        if verdict is Verdict.GAP:
+            self._seek_back(stage, slot, delivery.tp)
+        self._update_held()
+
+    def held(self) -> frozenset[TopicPartition]:
+        """Partitions that should not be read for now."""
+        return self._held
+
+    def committable(self) -> dict[TopicPartition, int]:
+        """Offsets that durable checkpoints cover and that were not committed yet."""
+        return {} if self._failure is not None else self._ledger.committable()
+
+    def note_committed(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """The broker took these offsets."""
+        for tp, offset in offsets.items():
+            self._ledger.committed(TopicPartition(*tp), offset)
+
+    async def commit_offsets(
+        self, stage: str, partition: int, positions: Mapping[str, int]
+    ) -> None:
+        """Commit what a checkpoint made durable; failing is harmless and repaired later."""
+        self._stages[stage].note_durable(partition, positions)
+        await self._need_consumer().commit()
+
+    def _seek_back(self, stage: Stage, slot: Slot, tp: TopicPartition) -> None:
+        now = time.monotonic()
+        if now - self._sought.get(tp, 0.0) < SEEK_AGAIN_SECONDS:
+            return
+        self._sought[tp] = now
+        task = asyncio.create_task(self._seek(stage, slot, tp), name=f"seek-{tp.topic}")
+        self._seeks.add(task)
+        task.add_done_callback(self._seeks.discard)
+
+    async def _seek(self, stage: Stage, slot: Slot, tp: TopicPartition) -> None:
+        # Faust drops chunks that cross a rebalance, and retention may overtake a slow reader.
+        try:
+            consumer = self._need_consumer()
+            first, _ = (await consumer.bounds([tp]))[tp]
+            if slot.parked is not None or tp not in self._ledger:
+                return
+            lost = stage.give_up(slot, tp, first)
+            if lost:
+                self._report_loss(tp, lost)
+            await consumer.seek_to({tp: self._ledger.expected(tp)})
+        except Exception as error:  # noqa: BLE001 - the timer or the next rebalance tries again
+            log.warning("could not seek in %s[%s]: %r", tp.topic, tp.partition, error)
+
+    def _report_loss(self, tp: TopicPartition, lost: int) -> None:
+        log.error(
+            "retention removed %s offsets of %s[%s] before they were read; keep records longer "
+            "(topics.retention) or add workers",
+            lost,
+            tp.topic,
+            tp.partition,
+        )
+
+    # Time
+
+    async def _keep_time(self) -> None:
+        while True:
+            self._beat = time.monotonic()
+            try:
+                self._tick()
+            except Exception as error:  # noqa: BLE001 - a fault in a processor ends the work
+                self.fail(error)
+            await asyncio.sleep(TIMER_SECONDS)
+
+    def _tick(self) -> None:
+        if self._phase != "running":
+            return
+        standstill = self._watch.standstill()
+        if standstill is not None:
+            raise OwnershipError(
+                f"this process stood still for {standstill:.0f} s, longer than the session "
+                "timeout: its partitions may have been taken over. Start it again"
+            )
+        now = time.monotonic()
+        for stage in self._stages.values():
+            for slot in stage.slots.values():
+                if self._caught_up(slot):
+                    slot.processor.advance(_now_ms())
+                if now >= slot.due and slot.checkpointing is None:
+                    slot.due = now + self._interval
+                    self._begin_checkpoint(stage, slot)
+        self._update_held()
+
+    def _caught_up(self, slot: Slot) -> bool:
+        """Tell whether nothing is left to read, so that silence means that sources are idle."""
+        for tp in slot.tps.values():
+            if tp in self._held:
+                continue
+            end = self._need_consumer().end_offset(tp, FRESH_SECONDS)
+            if end is None or end > self._ledger.expected(tp):
+                return False
+        return True
+
+    def _update_held(self) -> None:
+        self._held = frozenset().union(*(stage.held() for stage in self._stages.values()))
+
+    # Checkpoints
+
+    def _begin_checkpoint(self, stage: Stage, slot: Slot) -> asyncio.Task[None]:
+        task = asyncio.create_task(
+            self._checkpoint(stage, slot), name=f"checkpoint-{stage.name}-{slot.partition}"
+        )
+        slot.checkpointing = task
+        return task
+
+    async def _checkpoint(self, stage: Stage, slot: Slot) -> None:
+        try:
+            await stage.checkpoint(slot, _now_ms())
+        except Exception as error:  # noqa: BLE001 - what is durable is not known any more
+            self.fail(error)
+        finally:
+            slot.checkpointing = None
+
+    async def _settle(self, *, tidy: bool) -> None:
+        """Make everything durable that was processed."""
+        await asyncio.gather(
+            *(
+                self._settle_slot(stage, slot, tidy=tidy)
+                for stage in self._stages.values()
+                for slot in list(stage.slots.values())
+                if slot.parked is None
+            )
+        )
+
+    async def _settle_slot(self, stage: Stage, slot: Slot, *, tidy: bool) -> None:
+        if slot.checkpointing is not None:
+            await slot.checkpointing
+        if self._failed():
+            return
+        await self._begin_checkpoint(stage, slot)
+        if tidy and not self._failed():
+            await stage.tidy(slot)
+
+    # Status
+
+    def status(self) -> EdgeStatus:
+        """Describe the worker."""
+        consumer = self._consumer
+
+        def end_of(tp: TopicPartition) -> int | None:
+            return consumer.end_offset(tp, float("inf")) if consumer is not None else None
+
+        partitions = [p for stage in self._stages.values() for p in stage.status(end_of)]
+        return EdgeStatus(
+            phase=self._phase,
+            reason=self._reason(bool(partitions)),
+            partitions=tuple(partitions),
+            rebalances=self._rebalances,
+            heartbeat_age=time.monotonic() - self._beat,
+        )
+
+    def _reason(self, has_partitions: bool) -> str:  # noqa: FBT001 - private
+        if self._failure is not None:
+            return f"failed: {self._failure}"
+        if self._phase == "running":
+            return "" if has_partitions else "no partitions assigned"
+        return self._phase
+
+    def processors(self) -> dict[tuple[str, int], object]:
+        """Return the live processors by stage and partition, for whoever shows what they hold."""
+        return {
+            (stage.name, slot.partition): slot.processor
+            for stage in self._stages.values()
+            for slot in stage.slots.values()
+            if slot.parked is None
+        }
+
+    def _failed(self) -> bool:
+        return self._failure is not None
+
+    def _slots(self) -> list[Slot]:
+        return [slot for stage in self._stages.values() for slot in stage.slots.values()]
+
+    def _need_consumer(self) -> Consumer:
+        if self._consumer is None:
+            raise RuntimeError("the runtime has not been started")
+        return self._consumer
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
