@@ -27,10 +27,10 @@ class ADWIN(DriftDetector):
 
     This is river's rule for an alarm. What differs is that river's newest buckets hold single
     items; with `clock=1` and `reset_on_alarm=True` the alarms are the same, and with the default
-    clock the delays agree within a few per cent. All boundaries of many ticks are tested in one array
-    operation. Sums are kept about a value inside the window, so a mean far larger than the standard
-    deviation does not cancel. Items that do not fill a bucket wait in the state: how the stream is
-    chunked changes nothing, to the last bit.
+    clock the delays agree within a few per cent. All boundaries of many ticks are tested in one
+    array operation. Sums are kept about a value inside the window, so a mean far larger than the
+    standard deviation does not cancel. Items that do not fill a bucket wait in the state: how the
+    stream is chunked changes nothing, to the last bit.
 
     After an alarm the window keeps what follows its clearest boundary, the one where the gap is
     largest relative to its bound: this detector is the one exception to the full reset. The usual

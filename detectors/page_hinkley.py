@@ -18,10 +18,14 @@ class PageHinkley(DriftDetector):
     and alarms when $U_t - \min_{s \le t} U_s > \lambda$ (the mean rose) or
     $\max_{s \le t} D_s - D_t > \lambda$ (it fell).
 
-    Choose `alpha=1`, the default here. With river's default of 0.9999 the sums fade while the
-    stored minimum does not, so the difference wanders over the threshold without any change: on
-    standard normal noise an alarm every 1,600 items. Both are computed exactly as river does, alarm
-    for alarm.
+    `alpha=1` is the default here. With river's default of 0.9999 the sums fade while the stored
+    minimum does not, so the difference wanders over the threshold without any change: on a steady
+    error rate of 10 % an alarm every 30,000 items, against 170,000 with 1. Both are computed as
+    river does, alarm for alarm.
+
+    The other defaults suit errors, not values of any scale: on standard normal noise they alarm
+    every 1,500 items, for the sums then wander by the threshold on their own. There choose `delta`
+    near half the change that matters and `threshold` some multiple of variance / `delta`.
 
     Args:
         min_instances: Items before the first alarm is possible.

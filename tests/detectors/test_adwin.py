@@ -1,0 +1,146 @@
+"""ADWIN: delays beside river's, what an alarm keeps, and numerics."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from river import drift
+
+from detectors import ADWIN
+from detectors.buckets import Boundaries
+
+
+def bernoulli(seed: int, before: float, after: float, sizes: tuple[int, int]) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return np.concatenate(
+        [
+            (rng.random(size) < rate).astype(float)
+            for size, rate in zip(sizes, (before, after), strict=True)
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "length"), [(0.1, 0.15, 8000), (0.1, 0.2, 3000), (0.01, 0.03, 8000)]
+)
+def test_the_mean_delay_is_within_a_few_per_cent_of_rivers(
+    before: float, after: float, length: int
+) -> None:
+    ours, theirs = [], []
+    for seed in range(20):
+        xs = bernoulli(seed, before, after, (10_000, length))
+        alarms = ADWIN().update_many(xs)
+        ours.append(alarms[alarms >= 10_000][0] - 10_000)
+        reference = drift.ADWIN()
+        for index, x in enumerate(xs.tolist()):
+            reference.update(x)
+            if reference.drift_detected and index >= 10_000:
+                theirs.append(index - 10_000)
+                break
+    assert np.mean(ours) == pytest.approx(np.mean(theirs), rel=0.06)
+
+
+def test_no_change_hardly_ever_alarms() -> None:
+    alarms = sum(
+        ADWIN().update_many(bernoulli(seed, 0.1, 0.1, (50_000, 50_000))).size for seed in range(20)
+    )
+    assert alarms <= 1
+
+
+def test_one_change_raises_one_alarm_and_the_window_keeps_the_new_mean() -> None:
+    for seed in range(10):
+        adwin = ADWIN()
+        alarms = adwin.update_many(bernoulli(seed, 0.1, 0.3, (10_000, 10_000)))
+        assert alarms.size == 1
+        assert adwin.width == pytest.approx(10_000, rel=0.05)
+        assert adwin.estimation == pytest.approx(0.3, abs=0.02)
+
+
+def test_a_reset_on_alarm_leaves_an_empty_window() -> None:
+    adwin = ADWIN(reset_on_alarm=True)
+    xs = bernoulli(1, 0.1, 0.9, (1000, 1000))
+    first = int(adwin.update_many(xs)[0])
+    adwin = ADWIN(reset_on_alarm=True)
+    adwin.update_many(xs[: first + 1])
+    adwin.update_many(xs[first + 1 : first + 3])
+    assert (adwin.width, adwin.estimation) == (0, None)
+
+
+@pytest.mark.parametrize("offset", [1e6, -1e9])
+def test_a_mean_far_above_the_deviation_changes_no_alarm(offset: float) -> None:
+    rng = np.random.default_rng(5)
+    xs = np.concatenate([rng.normal(0, 1, 4000), rng.normal(0.5, 1, 4000), rng.normal(9, 1, 4000)])
+    near, far = ADWIN(), ADWIN()
+    assert near.update_many(xs).tolist() == far.update_many(xs + offset).tolist()
+    assert far.variance == pytest.approx(near.variance, rel=1e-5)
+    assert far.estimation == pytest.approx(near.estimation + offset, rel=1e-12)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.integers(0, 10**6),
+    st.integers(1, 40),
+    st.lists(st.integers(0, 3000), max_size=6),
+)
+def test_chunking_changes_not_a_bit_of_the_state(seed: int, clock: int, cuts: list[int]) -> None:
+    xs = np.random.default_rng(seed).normal(0, 1, 3000)
+    xs[1500:] += 1
+    whole, pieces = ADWIN(clock=clock), ADWIN(clock=clock)
+    whole.update_many(xs)
+    for part in np.split(xs, sorted(cuts)):
+        pieces.update_many(part)
+    assert pieces.snapshot() == whole.snapshot()
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.integers(0, 10**6), st.integers(1, 6), st.lists(st.integers(1, 70), min_size=1, max_size=6)
+)
+def test_the_window_counts_every_item_in_few_buckets(
+    seed: int, most: int, chunks: list[int]
+) -> None:
+    rng = np.random.default_rng(seed)
+    window = Boundaries(most)
+    blocks = [rng.normal(2, 3, (ticks, 4)) for ticks in chunks]
+    for block in blocks:
+        window.commit(window.plan(block))
+    items = np.concatenate(blocks)
+    assert window.count == items.size
+    assert sum(many << level for level, many in enumerate(window.levels)) == len(items)
+    assert max(window.levels) <= most
+    assert window.mean == pytest.approx(items.mean())
+    assert window.variance == pytest.approx(items.var())
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 6), st.integers(2, 200), st.data())
+def test_dropping_buckets_leaves_the_newest_items(
+    seed: int, most: int, ticks: int, data: st.DataObject
+) -> None:
+    items = np.random.default_rng(seed).normal(1000, 3, (ticks, 4))
+    window = Boundaries(most)
+    window.commit(window.plan(items))
+    buckets = sum(window.levels)
+    if buckets < 2:
+        return
+    window.drop_oldest(data.draw(st.integers(1, buckets - 1)))
+    window.recentre()
+    rest = items.reshape(-1)[-window.count :]
+    assert sum(many << level for level, many in enumerate(window.levels)) * 4 == window.count
+    assert window.mean == pytest.approx(rest.mean())
+    assert window.variance == pytest.approx(rest.var(), rel=1e-6)
+    restored = Boundaries.restore(most, window.snapshot())
+    assert restored.snapshot() == window.snapshot()
+
+
+def test_the_tests_at_a_tick_see_the_boundaries_that_exist_then() -> None:
+    rng = np.random.default_rng(2)
+    items = rng.normal(0, 1, (100, 3))
+    plan = Boundaries(3).plan(items)
+    step = Boundaries(3)
+    for tick in range(100):
+        step.commit(step.plan(items[tick : tick + 1]))
+        review = step.review()
+        assert plan.before[plan.alive[tick]].tolist() == review.before.tolist()
+        assert plan.before_total[plan.alive[tick]].tolist() == review.before_total.tolist()
+        assert plan.count[tick] == review.count[0]
