@@ -49,8 +49,8 @@ def show(file: File = output.DEFAULT_CONFIG, *, json: output.JsonOption = False)
         return
     text = io.StringIO()
     yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = False  # type: ignore[assignment] # annotated by its first value
-    yaml.sort_base_mapping_type_on_output = False
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment] # annotated by None
     yaml.dump(effective, text)
     output.line(text.getvalue().rstrip())
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
+from detectors.distances.registry import NAMES
 from streams.config.base import Finding, Frozen
 from streams.config.durations import Duration, PositiveDuration
 from streams.config.names import Name
@@ -13,6 +14,7 @@ from streams.config.names import Name
 MINUTE_MS = 60_000
 
 Severity = Literal["info", "warning", "critical"]
+DistanceName = Annotated[str, Field(json_schema_extra={"enum": [*NAMES]})]
 Check = Literal[
     "missing_rate", "type_error_rate", "range_violation_rate", "category_violation_rate"
 ]
@@ -95,7 +97,7 @@ class DriftRule(_Rule):
 
     rule: Literal["drift"]
     """Kind of the rule."""
-    distance: str = "psi"
+    distance: DistanceName = "psi"
     """Which distance is watched; one of the model's ``drift.distances``."""
     on: str = "features"
     """What is watched: features (any), prediction, score, label, or feature:<name>."""

@@ -134,7 +134,8 @@ class _Values:
             self._refuse(path, line, "tags are not used here; write the value alone")
             return None
         if isinstance(node, ScalarNode):
-            return scalar(node.value) if node.style is None else node.value
+            text = self._text(node.value, path, line)
+            return scalar(text) if node.style is None else text
         if id(node) in self._open:
             self._refuse(path, line, "an alias may not stand inside its own anchor")
             return None
@@ -154,7 +155,7 @@ class _Values:
             if not isinstance(key_node, ScalarNode):
                 self._refuse(path, line, "a key must be plain text")
                 continue
-            key = str(key_node.value)
+            key = self._text(key_node.value, path, line)
             if key in first:
                 self._refuse(
                     (*path, key), line, f"the key is already on line {first[key]}; keep one"
@@ -164,6 +165,14 @@ class _Values:
             self._document.lines[*path, key] = line
             values[key] = self.value(value_node, (*path, key))
         return values
+
+    def _text(self, text: str, path: Path, line: int) -> str:
+        """Join surrogates that were escaped one by one, as JSON does; half a pair is no text."""
+        try:
+            return text.encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError:
+            self._refuse(path, line, "half a surrogate pair is no text; write the character itself")
+            return ""
 
     def _refuse(self, path: Path, line: int, message: str) -> None:
         self._document.problems.append(Problem(self._document.name, line, dotted(path), message))

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 LONGEST_MS = 3_650 * UNITS_MS["d"]
 
-_PATTERN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", re.ASCII)
+_PATTERN = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)(ms|s|m|h|d)", re.ASCII)
 SCHEMA_PATTERN = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d)|0)$"
 
 
@@ -22,16 +22,16 @@ def parse_duration(value: object) -> int:
     Raises:
         ValueError: the value is no duration, is not whole milliseconds, or exceeds ten years.
     """
-    if value in {0, "0"} and not isinstance(value, bool):
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if (number and value == 0) or value == "0":
         return 0
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        reason = f"a duration needs a unit: write {value}s, {value}m or {value}ms"
-        raise ValueError(reason)  # noqa: TRY004 the type is right, the unit is missing
+    if number:
+        raise ValueError(f"a duration needs a unit: write {value}s, {value}m or {value}ms")
     match = _PATTERN.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
         raise ValueError("a duration is a number and one unit, such as 500ms, 30s, 5m, 24h or 7d")
-    number, unit = str(match[1]), str(match[2])
-    whole, _, fraction = number.partition(".")
+    digits, unit = str(match[1]), str(match[2])
+    whole, _, fraction = digits.partition(".")
     scale: int = 10 ** len(fraction)
     milliseconds, rest = divmod(int(whole + fraction) * UNITS_MS[unit], scale)
     if rest:

@@ -57,6 +57,7 @@ def explain(error: ValidationError, root: type[BaseModel], document: Document) -
     return [
         problem
         for detail in error.errors(include_url=False)
+        if detail["type"] != "default_factory_not_called"  # follows from an error before it
         for problem in _explain(dict(detail), root, document)
     ]
 
@@ -66,6 +67,8 @@ def _explain(
 ) -> Iterator[Problem]:
     kind, loc, context = detail["type"], detail["loc"], detail.get("ctx", {})
     path = _path_in(document.data, loc)
+    if kind == "missing":
+        path = (*path, loc[-1])
     if kind == "findings":
         findings: list[Finding] = context["findings"]
         for finding in findings:
@@ -79,7 +82,7 @@ def _explain(
         yield document.problem(path, f"required key '{loc[-1]}' is missing; add it", hint)
     elif kind == "union_tag_not_found":
         yield document.problem(
-            path, "required key 'rule' is missing; add it", "what kind of rule it is"
+            (*path, "rule"), "required key 'rule' is missing; add it", "what kind of rule it is"
         )
     elif kind in {"literal_error", "union_tag_invalid"}:
         key = (*path, "rule") if kind == "union_tag_invalid" else path
@@ -112,12 +115,13 @@ def _message(kind: str, context: _Context, fallback: str) -> str:
 def _path_in(data: Any, loc: tuple[str | int, ...]) -> Path:
     """Drop from an error's location what is no key of the file, such as the tags of unions."""
     path: list[str | int] = []
-    for index, part in enumerate(loc):
-        inside = (isinstance(data, dict) and part in data) or (
-            isinstance(data, list) and isinstance(part, int) and part < len(data)
-        )
-        if inside:
-            data = data[part]
-        if inside or (index == len(loc) - 1 and part != "[key]"):
+    for part in loc:
+        known = data if isinstance(data, dict) else _numbered(data)
+        if part in known:
+            data = known[part]
             path.append(part)
     return tuple(path)
+
+
+def _numbered(data: Any) -> dict[Any, Any]:
+    return dict(enumerate(data)) if isinstance(data, list) else {}

@@ -60,14 +60,6 @@ OPERATION = (
     "label_delay_p95",
     "label_delay_p99",
 )
-DISTANCES = (
-    "psi",
-    "jensen_shannon",
-    "hellinger",
-    "total_variation",
-    "kolmogorov_smirnov",
-    "wasserstein",
-)
 
 _WORSE_WHEN_LOWER = (
     "accuracy",

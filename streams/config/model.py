@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from streams.config.alerts import AlertRuleConfig, Severity, default_rules
+from detectors.registry import KINDS
+from streams.config.alerts import AlertRuleConfig, DistanceName, Severity, default_rules
 from streams.config.base import Finding, Frozen
 from streams.config.durations import Duration, PositiveDuration
 from streams.config.files import ExistingFile
@@ -86,7 +87,7 @@ Parameter = Annotated[bool | int | float | str, BeforeValidator(_parameter)]
 class DetectorConfig(Frozen):
     """A sequential change detector on one stream of numbers."""
 
-    kind: str
+    kind: str = Field(json_schema_extra={"enum": [*KINDS]})
     """Algorithm, such as adwin or page_hinkley."""
     name: Name = Field(default_factory=lambda data: data.get("kind", ""))
     """Name in alerts; the kind when absent."""
@@ -101,7 +102,7 @@ class DetectorConfig(Frozen):
 class DriftConfig(Frozen):
     """How distributions are compared with the reference."""
 
-    distances: tuple[str, ...] = ("psi", "jensen_shannon", "kolmogorov_smirnov")
+    distances: tuple[DistanceName, ...] = ("psi", "jensen_shannon", "kolmogorov_smirnov")
     """Which distances are computed."""
     window: PositiveDuration | None = None
     """Size of the window that is compared; the model's largest when absent."""

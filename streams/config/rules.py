@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from detectors.distances.registry import NAMES
 from detectors.registry import KINDS, build
 from streams.config.base import Finding, Path
 from streams.config.metrics import (
-    DISTANCES,
     DISTINCT,
     OPERATION,
     OUTCOMES,
@@ -61,7 +61,10 @@ def _classes(model: "ModelConfig") -> Iterator[Finding]:
         for key in ("positive_class", "threshold"):
             if getattr(model, key) is not None:
                 yield Finding((key,), f"only binary models have a {key}; remove it")
-    elif model.positive_class is not None and model.positive_class not in model.classes:
+    elif model.positive_class is None:
+        if count == 2:
+            yield Finding(("positive_class",), "a binary model has one; name it or drop the key")
+    elif count == 2 and model.positive_class not in model.classes:
         yield Finding(
             ("positive_class",),
             f"'{model.positive_class}' is not one of the classes",
@@ -135,11 +138,11 @@ def _drift(model: "ModelConfig") -> Iterator[Finding]:
     distances = model.drift.distances
     yield from _repeated(distances, lambda index: ("drift", "distances", index), "distance")
     for index, name in enumerate(distances):
-        if name not in DISTANCES:
+        if name not in NAMES:
             yield Finding(
                 ("drift", "distances", index),
                 f"unknown distance '{name}'",
-                suggest(name, DISTANCES),
+                suggest(name, NAMES),
             )
 
 
@@ -209,7 +212,7 @@ def _unknown_metric(model: "ModelConfig", metric: str, known: list[str]) -> tupl
 def _drift_rule(model: "ModelConfig", rule: "DriftRule") -> Iterator[Finding]:
     yield from _needs_reference(model, "rule")
     if rule.distance not in model.drift.distances:
-        if rule.distance in DISTANCES:
+        if rule.distance in NAMES:
             yield Finding(
                 ("distance",), f"'{rule.distance}' is not computed; add it to drift.distances"
             )
@@ -217,7 +220,7 @@ def _drift_rule(model: "ModelConfig", rule: "DriftRule") -> Iterator[Finding]:
             yield Finding(
                 ("distance",),
                 f"unknown distance '{rule.distance}'",
-                suggest(rule.distance, DISTANCES),
+                suggest(rule.distance, NAMES),
             )
     if rule.on.startswith(FEATURE):
         name = rule.on.removeprefix(FEATURE)
@@ -226,6 +229,8 @@ def _drift_rule(model: "ModelConfig", rule: "DriftRule") -> Iterator[Finding]:
     elif rule.on not in {"features", "prediction", "score", "label"}:
         known = ("features", "prediction", "score", "label", *(FEATURE + f for f in model.features))
         yield Finding(("on",), f"a drift rule cannot watch '{rule.on}'", suggest(rule.on, known))
+    elif rule.on == "score" and model.task not in CLASSIFICATION:
+        yield Finding(("on",), f"a model of task {model.task} has no score to watch")
     if rule.on == "features" and rule.min_features > max(1, len(model.features)):
         yield Finding(("min_features",), f"the model has only {len(model.features)} features")
 

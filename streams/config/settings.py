@@ -18,8 +18,8 @@ class LoadedModel:
     """A model with all that belongs to it.
 
     Attributes:
-        config: the model's own file.
-        windows: the model's windows, or the pipeline's where it sets none.
+        config: the model's own file, with the pipeline's windows where it sets none.
+        windows: its windows.
         reference: its reference profile, or None.
     """
 
@@ -62,15 +62,14 @@ class Settings:
             references: reference profiles by name of model.
         """
         profiles = references or {}
-        loaded = {
-            config.model: LoadedModel(
-                config, config.windows or pipeline.windows, profiles.get(config.model)
-            )
-            for config in models
-        }
-        windows = [window for model in loaded.values() for window in model.windows]
+        loaded = {}
+        for config in models:
+            windows = config.windows or pipeline.windows
+            complete = config.model_copy(update={"windows": windows})
+            loaded[config.model] = LoadedModel(complete, windows, profiles.get(config.model))
+        every = {*pipeline.windows, *(w for model in loaded.values() for w in model.windows)}
         tick = pipeline.processing.tick
-        tick_ms = auto_tick_ms([*pipeline.windows, *windows]) if tick == "auto" else tick
+        tick_ms = auto_tick_ms(every) if tick == "auto" else tick
         return cls(pipeline, loaded, tick_ms)
 
     def dump_public(self) -> dict[str, Any]:
@@ -79,8 +78,6 @@ class Settings:
             "pipeline": self.pipeline.model_dump(mode="json"),
             "tick": format_duration(self.tick_ms),
             "models": {
-                name: model.config.model_dump(mode="json")
-                | {"windows": [window.model_dump(mode="json") for window in model.windows]}
-                for name, model in self.models.items()
+                name: model.config.model_dump(mode="json") for name, model in self.models.items()
             },
         }

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Find the known word that a mistyped one resembles most; None when none is close."""
     by_shape = {_shape(name): name for name in known}
-    close = get_close_matches(_shape(word), by_shape, n=1, cutoff=0.7)
+    close = get_close_matches(_shape(word), by_shape, n=1, cutoff=0.6)
     return by_shape[close[0]] if close else None
 
 
