@@ -35,6 +35,7 @@ class Slice(Generic[T]):
         start: offset of the first record.
         stop: offset behind the last record.
         clock: the source's clock after the last record.
+        rows: rows in the payload.
         payload: what the records hold.
     """
 
@@ -42,6 +43,7 @@ class Slice(Generic[T]):
     start: int
     stop: int
     clock: int
+    rows: int
     payload: T
 
 
@@ -67,6 +69,7 @@ class TickSource(Generic[T]):
     def feed(self, slices: Sequence[Slice[T]], next_offset: int, now_ms: int) -> None:
         """Append slices; ticks must not fall behind those already waiting."""
         self.pending.extend(slices)
+        self.pending_rows += sum(part.rows for part in slices)
         if slices:
             self.clock = max(self.clock, slices[-1].clock)
         self.next_offset = next_offset
@@ -78,6 +81,7 @@ class TickSource(Generic[T]):
         while self.pending and self.pending[0].tick <= tick:
             part = self.pending.popleft()
             self.taken_clock = max(self.taken_clock, part.clock)
+            self.pending_rows -= part.rows
             taken.append(part)
         return taken
 
@@ -100,7 +104,11 @@ class TickMerge:
         """Every tick below this one has been taken."""
 
     def complete(self, now_ms: int) -> int:
-        """First tick that is not complete yet; NEVER while no event time is known."""
+        """First tick that is not complete yet.
+
+        Records that came before any event time is known belong to the tick of NEVER, which is
+        always complete.
+        """
         if self._started is None:
             self._started = now_ms
         clocks = []
@@ -108,7 +116,7 @@ class TickMerge:
         for source in self._sources:
             arrival = self._started if source.arrival is None else source.arrival
             last_arrival = max(last_arrival, arrival)
-            if source.pending or now_ms - arrival < self._idle_ms:
+            if now_ms - arrival < self._idle_ms:
                 clocks.append(source.clock)
         if clocks:
             clock = min(clocks)
@@ -116,7 +124,9 @@ class TickMerge:
             clock = max(source.clock for source in self._sources)
             if clock != NEVER:
                 clock += now_ms - last_arrival
-        return self.frontier if clock == NEVER else max(self.frontier, clock // self._tick_ms)
+        if clock == NEVER:
+            return max(self.frontier, NEVER // self._tick_ms + 1)
+        return max(self.frontier, clock // self._tick_ms)
 
     def ready(self, until: int) -> Iterator[int]:
         """Ticks below ``until`` that hold records, ascending; moves the frontier past each."""
@@ -129,9 +139,10 @@ class TickMerge:
             self.frontier = tick + 1
         self.frontier = max(self.frontier, until)
 
-    def floor(self, tick: int) -> int:
-        """The tick that a record of this tick goes into: itself, or the first open one."""
-        return max(tick, self.frontier)
+    def ahead(self, source: TickSource[T]) -> bool:
+        """Whether other sources hold this one back by more than a tick."""
+        others = [other.clock for other in self._sources if other is not source]
+        return bool(others) and source.clock > min(others) + self._tick_ms
 
 
 def cut(ticks: NDArray[np.int64]) -> list[tuple[int, int]]:
