@@ -8,6 +8,7 @@ from streams.config.durations import format_duration
 from streams.config.errors import Problem
 from streams.config.settings import LoadedModel, Settings
 from streams.config.suggest import suggest
+from streams.config.windows import pane_ms
 
 if TYPE_CHECKING:
     from streams.profile.model import ReferenceProfile
@@ -41,16 +42,16 @@ def _tick(settings: Settings, document: Document) -> Iterator[Problem]:
     tick = settings.pipeline.processing.tick
     if tick == "auto":
         return
-    windows = [
+    windows = {
         *settings.pipeline.windows,
         *(w for m in settings.models.values() for w in m.windows),
-    ]
-    shortest = min(window.step for window in windows)
-    if tick > shortest:
+    }
+    pane = pane_ms(windows)
+    if pane % tick:
         yield document.problem(
             ("processing", "tick"),
-            f"a tick of {format_duration(tick)} is longer than the shortest hop of a window, "
-            f"{format_duration(shortest)}; write auto",
+            f"a tick of {format_duration(tick)} does not divide all sizes and hops of windows, "
+            f"which are multiples of {format_duration(pane)}; write auto",
         )
 
 

@@ -49,7 +49,7 @@ class FeatureConfig(Frozen):
 class SegmentConfig(Frozen):
     """A way to slice the traffic."""
 
-    name: Text
+    name: Name
     """Name of the slicing in metrics and alerts."""
     by: tuple[Text, ...] = Field(min_length=1, max_length=3)
     """Tags or categorical features; a name that is no feature is a tag."""

@@ -36,6 +36,7 @@ def model_findings(model: "ModelConfig") -> list[Finding]:
     """Check all rules between the keys of a model's file."""
     checks: tuple[Callable[[ModelConfig], Iterator[Finding]], ...] = (
         _classes,
+        _features,
         _segments,
         _windows,
         _outcomes,
@@ -72,6 +73,13 @@ def _classes(model: "ModelConfig") -> Iterator[Finding]:
         )
 
 
+def _features(model: "ModelConfig") -> Iterator[Finding]:
+    if "any" in model.features:
+        yield Finding(
+            ("features", "any"), "'any' means every feature in rules; give this one another name"
+        )
+
+
 def _segments(model: "ModelConfig") -> Iterator[Finding]:
     names = [segment.name for segment in model.segments]
     yield from _repeated(names, lambda index: ("segments", index), "segment")
@@ -92,6 +100,7 @@ def _windows(model: "ModelConfig") -> Iterator[Finding]:
 
 
 def _outcomes(model: "ModelConfig") -> Iterator[Finding]:
+    yield from _repeated(map(str, model.top_k), lambda index: ("top_k", index), "cut-off")
     if model.task == "outcome" and not model.outcomes:
         yield Finding(("outcomes",), "a model of task outcome lists the events that may follow")
 

@@ -44,10 +44,15 @@ def pane_ms(windows: Iterable[WindowConfig]) -> int:
 
 
 def auto_tick_ms(windows: Iterable[WindowConfig]) -> int:
-    """Choose a tick: a sixtieth of the smallest hop, at least 1 s, and a divisor of that hop."""
+    """Choose a tick: a sixtieth of the smallest hop, at least 1 s, and a divisor of the pane.
+
+    No tick may reach over the end of a pane: what arrives in one tick belongs to one pane.
+    """
+    windows = tuple(windows)
+    pane = pane_ms(windows)
     hop = min(window.step for window in windows)
-    wanted = min(hop, max(SHORTEST_TICK_MS, hop // TICKS_PER_HOP))
-    return next(tick for tick in range(wanted, 0, -1) if hop % tick == 0)
+    wanted = min(pane, max(SHORTEST_TICK_MS, hop // TICKS_PER_HOP))
+    return next(tick for tick in range(wanted, 0, -1) if pane % tick == 0)
 
 
 def window_findings(windows: tuple[WindowConfig, ...]) -> list[Finding]:

@@ -190,10 +190,18 @@ def test_co_partitioned_topics_have_as_many_partitions() -> None:
 
 
 @given(st.lists(st.integers(1, 5_000).map(lambda s: s * 100), min_size=1, max_size=4))
-def test_an_automatic_tick_divides_the_smallest_hop(hops: list[int]) -> None:
-    tick = auto_tick_ms([WindowConfig(size=hop) for hop in hops])
-    assert min(hops) % tick == 0
+def test_no_automatic_tick_reaches_over_the_end_of_a_pane(hops: list[int]) -> None:
+    windows = [WindowConfig(size=hop) for hop in hops]
+    tick = auto_tick_ms(windows)
+    assert pane_ms(windows) % tick == 0
     assert tick <= max(1_000, min(hops) // 60)
+
+
+@pytest.mark.parametrize(("hop", "tick"), [(500, 500), (60_000, 1_000), (3_600_000, 60_000)])
+def test_an_automatic_tick_is_a_sixtieth_of_the_hop_and_at_least_a_second(
+    hop: int, tick: int
+) -> None:
+    assert auto_tick_ms([WindowConfig(size=hop)]) == tick
 
 
 @given(st.lists(st.tuples(st.integers(1, 60), st.integers(1, 60)), min_size=1, max_size=4))

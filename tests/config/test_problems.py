@@ -80,7 +80,13 @@ def only(path: Path) -> Problem:
         ),
         (KAFKA + "processing: {tick: 5}\n", 3, "processing.tick", "write 5s, 5m or 5ms, or a", ""),
         (KAFKA + "processing: {tick: 0}\n", 3, "processing.tick", "more than 0", ""),
-        (KAFKA + "processing: {tick: 2m}\n", 3, "processing.tick", "longer than the shortest", ""),
+        (
+            KAFKA + "processing: {tick: 2m}\n",
+            3,
+            "processing.tick",
+            "multiples of 1m; write auto",
+            "",
+        ),
         (
             KAFKA + "limits: {max_batch_bytes: 2000}\n",
             3,
@@ -224,6 +230,15 @@ MISTAKES_IN_MODELS = [
         "",
     ),
     (NUMBERS + FEATURES + "segments: [x]\n", 6, "segments[0].by[0]", "'x' is a numeric", ""),
+    (NUMBERS + "segments: [a b]\n", 3, "segments[0]", "letters, digits or any of", ""),
+    (NUMBERS + "top_k: [5, 5]\n", 3, "top_k[1]", "cut-off '5' is listed twice", ""),
+    (
+        NUMBERS + "features: {any: {kind: numeric}}\n",
+        3,
+        "features.any",
+        "means every feature",
+        "",
+    ),
     (NUMBERS + "segments: [a, a]\n", 3, "segments[1]", "'a' is listed twice", ""),
     (NUMBERS + "windows:\n- size: 5m\n  hop: 3m\n", 5, "windows[0].hop", "does not divide", ""),
     (
