@@ -51,9 +51,9 @@ def finite_column(xs: ArrayLike) -> NDArray[np.float64]:
     column = np.ascontiguousarray(xs, dtype=np.float64)
     if np.ndim(xs) != 1:
         raise ValueError(f"expected a one-dimensional array, got shape {np.shape(xs)}")
-    finite = np.isfinite(column)
-    if not finite.all():
-        index = int(np.argmin(finite))
+    # Both extremes are finite only if all values are; two reductions need no array of flags.
+    if column.size and not (np.isfinite(column.min()) and np.isfinite(column.max())):
+        index = int(np.argmin(np.isfinite(column)))
         raise ValueError(f"value at index {index} is {column[index]}, expected a finite number")
     return column
 
@@ -79,9 +79,8 @@ def unit_column(xs: ArrayLike) -> NDArray[np.float64]:
         ValueError: value at index 1 is 2.0, expected a number from 0 to 1
     """
     column = finite_column(xs)
-    inside = (column >= 0.0) & (column <= 1.0)
-    if not inside.all():
-        index = int(np.argmin(inside))
+    if column.size and not (column.min() >= 0.0 and column.max() <= 1.0):
+        index = int(np.argmin((column >= 0.0) & (column <= 1.0)))
         raise ValueError(
             f"value at index {index} is {column[index]}, expected a number from 0 to 1"
         )

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from detectors.base import DriftDetector, require_count, require_range, unit_column
-from detectors.running import first_true, latest_minimum, running_means
+from detectors.running import at_minimum, first_true, running_means
 
 
 class DDM(DriftDetector):
@@ -74,12 +74,12 @@ class DDM(DriftDetector):
         levels = rates + deviations
         tested = counts > self.warm_start
 
-        # Position 0 stands for the best level of earlier chunks.
-        best_rate, best_deviation = self._best or (np.inf, 0.0)
-        keys = np.concatenate(([best_rate + best_deviation], np.where(tested, levels, np.inf)))
-        best = latest_minimum(keys)[1:]
-        rate_min = np.concatenate(([best_rate], rates))[best]
-        deviation_min = np.concatenate(([best_deviation], deviations))[best]
+        rate, deviation = self._best or (np.inf, 0.0)
+        rate_min, deviation_min = at_minimum(
+            np.where(tested, levels, np.inf),
+            (rates, deviations),
+            best=(rate + deviation, rate, deviation),
+        )
 
         alarms = tested & (levels > rate_min + self.drift_threshold * deviation_min)
         first = first_true(alarms)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from detectors.base import DriftDetector, require_range, unit_column
-from detectors.running import first_true, latest_minimum, running_means
+from detectors.running import at_minimum, first_true, running_means
 
 Column = NDArray[np.float64]
 
@@ -118,16 +118,12 @@ class HDDMA(DriftDetector):
 
         `keys` are smallest at the cut point; `cut` is the one of earlier chunks.
         """
-        if cut is None:
-            best = latest_minimum(keys)
-            return counts[best], means[best]
-        cut_count, cut_mean = cut
-        bound = math.sqrt(math.log(1.0 / self.drift_confidence) / 2.0 / cut_count)
-        best = latest_minimum(np.concatenate(([sign * cut_mean + bound], keys)))[1:]
-        return (
-            np.concatenate(([float(cut_count)], counts))[best],
-            np.concatenate(([cut_mean], means))[best],
-        )
+        best = (math.inf, 0.0, 0.0)
+        if cut is not None:
+            count, mean = cut
+            bound = math.sqrt(math.log(1.0 / self.drift_confidence) / 2.0 / count)
+            best = (sign * mean + bound, count, mean)
+        return at_minimum(keys, (counts, means), best)
 
     @staticmethod
     def _epsilon(room: Column, confidence: float) -> Column:

@@ -74,21 +74,39 @@ def faded_sums(terms: Column, alpha: float, start: float) -> Column:
     return result
 
 
-def latest_minimum(keys: Column) -> NDArray[np.intp]:
-    """Return, for each position, where the smallest key so far stands; the latest one wins a tie.
+def at_minimum(
+    keys: Column, columns: tuple[Column, Column], best: tuple[float, float, float]
+) -> tuple[Column, Column]:
+    """Return, after each item, what stood in two columns where the key was smallest so far.
+
+    Among equal keys the latest counts.
 
     Args:
-        keys: Values, shape `(k,)`.
+        keys: Keys, shape `(k,)` with `k >= 1`.
+        columns: What to look up, two arrays of shape `(k,)`.
+        best: The smallest key of earlier chunks and the two values there; an infinite key if
+            there is none.
 
     Returns:
-        Positions, shape `(k,)`.
+        Two arrays of shape `(k,)`.
 
     Example:
-        >>> latest_minimum(np.array([3.0, 1.0, 2.0, 1.0]))
-        array([0, 1, 1, 3])
+        >>> keys = np.array([3.0, 1.0, 2.0, 1.0])
+        >>> at_minimum(keys, (keys, np.arange(4.0)), best=(2.5, 2.5, -1.0))[1]
+        array([-1.,  1.,  1.,  3.])
     """
+    best_key, *best_values = best
+    if keys.min() > best_key:
+        # The usual case once a stream has settled: three array operations less per chunk.
+        return np.full_like(keys, best_values[0]), np.full_like(keys, best_values[1])
+    keys = np.concatenate(((best_key,), keys))
     is_minimum = keys <= np.minimum.accumulate(keys)
-    return np.maximum.accumulate(np.where(is_minimum, np.arange(keys.size), 0))
+    places = np.maximum.accumulate(np.where(is_minimum, np.arange(keys.size), 0))[1:]
+    first, second = (
+        np.concatenate(((value,), column))[places]
+        for value, column in zip(best_values, columns, strict=True)
+    )
+    return first, second
 
 
 def first_true(flags: NDArray[np.bool_]) -> int:

@@ -73,6 +73,7 @@ def test_a_mean_far_above_the_deviation_changes_no_alarm(offset: float) -> None:
     near, far = ADWIN(), ADWIN()
     assert near.update_many(xs).tolist() == far.update_many(xs + offset).tolist()
     assert far.variance == pytest.approx(near.variance, rel=1e-5)
+    assert near.estimation is not None
     assert far.estimation == pytest.approx(near.estimation + offset, rel=1e-12)
 
 

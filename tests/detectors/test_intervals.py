@@ -1,5 +1,7 @@
 """Intervals, against scipy and by how often they cover the truth."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from detectors.intervals import auc_interval, mean_interval, rate_interval, wilson
+from detectors.intervals import Interval, auc_interval, mean_interval, rate_interval, wilson
 
 levels = st.floats(0.01, 0.999)
 few = settings(max_examples=100, deadline=None)
@@ -87,12 +89,13 @@ def test_a_rate_interval_has_the_stated_tails(events: int, exposure: float, leve
 
 
 def test_a_higher_level_is_wider() -> None:
-    for make in (
+    makers: list[Callable[[float], Interval]] = [
         lambda level: wilson(3, 40, level),
         lambda level: mean_interval(40, 1.0, 2.0, level),
         lambda level: auc_interval(0.7, 40, 60, level),
         lambda level: rate_interval(4, 10.0, level),
-    ):
+    ]
+    for make in makers:
         narrow, wide = make(0.8), make(0.99)
         assert wide.low < narrow.low < narrow.high < wide.high
 

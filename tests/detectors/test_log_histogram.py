@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import ArrayLike
 
 from detectors.sketches import LogHistogram
 
@@ -14,7 +15,7 @@ columns = st.lists(numbers, min_size=1, max_size=60)
 some = settings(max_examples=80, deadline=None)
 
 
-def filled(*parts: object, **options: int) -> LogHistogram:
+def filled(*parts: ArrayLike, **options: int) -> LogHistogram:
     histogram = LogHistogram(**options)
     for part in parts:
         histogram.update_many(part)
@@ -34,7 +35,7 @@ def test_a_quantile_is_within_one_per_cent_of_numpys(
 @pytest.mark.parametrize("accuracy", [0.001, 0.01, 0.1])
 def test_quantiles_of_large_columns_keep_the_stated_accuracy(accuracy: float) -> None:
     rng = np.random.default_rng(6)
-    shares = np.linspace(0, 1, 101)
+    shares = np.linspace(0, 1, 101).tolist()
     for values in (rng.lognormal(0, 3, 20_000), rng.normal(0, 1, 20_000), rng.beta(0.1, 9, 20_000)):
         histogram = LogHistogram(accuracy, max_buckets=100_000)
         histogram.update_many(values)

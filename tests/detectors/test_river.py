@@ -148,7 +148,7 @@ def test_adwin_that_ticks_at_every_item_and_resets_alarms_as_river_does() -> Non
     for seed in range(60):
         rng = np.random.default_rng(seed)
         xs = stream(rng, ["errors", "shares", "numbers"][seed % 3], 2000)
-        params = {
+        params: dict[str, Any] = {
             "delta": float(rng.choice([0.002, 0.05, 0.3])),
             "clock": 1,
             "max_buckets": int(rng.choice([3, 5])),

@@ -50,8 +50,9 @@ def test_every_detector_distance_and_interval_shows_an_example() -> None:
     for name in MODULES:
         tree = ast.parse(Path(str(importlib.import_module(name).__file__)).read_text("utf-8"))
         for node in tree.body:
-            is_public = isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name[0] != "_"
-            if is_public and ">>>" not in (ast.get_docstring(node) or ""):
+            if not isinstance(node, ast.ClassDef | ast.FunctionDef) or node.name[0] == "_":
+                continue
+            if ">>>" not in (ast.get_docstring(node) or ""):
                 lacking.append(node.name)
     assert sorted(lacking) == sorted(
         ["ByteSketch", "Distance", "DriftDetector", "FrequentItem", "Interval", "Plan", "Tests"]
