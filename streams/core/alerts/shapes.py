@@ -132,7 +132,7 @@ def _numeric(reference: NumericReference, counts: FloatArray) -> Shape | None:
     return Shape(
         tuple(_ranges(edges)),
         np.add.reduceat(base, starts),
-        np.add.reduceat(counts, starts),
+        np.add.reduceat(_counted(counts), starts),
     )
 
 
@@ -152,6 +152,11 @@ def _ranges(edges: Sequence[float]) -> list[str]:
     return [f"below {written[0]}", *inner, f"from {written[-1]}"]
 
 
+def _counted(counts: FloatArray) -> FloatArray:
+    """Weights that were taken back by corrections may leave a rounding below zero."""
+    return np.maximum(counts, 0.0)
+
+
 def _categorical(
     reference: CategoricalReference, known: Sequence[str], counts: FloatArray
 ) -> Shape | None:
@@ -163,5 +168,5 @@ def _categorical(
     return Shape(
         (*(f"= {name}" for name in known), "= any other"),
         np.array([*listed, others]),
-        np.asarray(counts, dtype=np.float64),
+        _counted(counts),
     )

@@ -13,10 +13,10 @@ from streams.sinks.payloads import Contributor, MetricValue, View
 VOLUME_METRICS = frozenset({"predictions", "predictions_per_second"})
 """Metrics that are themselves about how much there is: no least number of samples applies."""
 
-TRAFFIC_METRICS = frozenset({DISTINCT, *OPERATION}) - {
+TRAFFIC_METRICS = frozenset({DISTINCT, *OPERATION, "ctr", "cvr", "value_per_prediction"}) - {
     f"label_delay_{quantile}" for quantile in ("p50", "p95", "p99")
 }
-"""Metrics that exist by the time of the prediction alone."""
+"""Metrics that exist by the time of the prediction alone, because they need its traffic."""
 
 _WORST_SEGMENTS = 5
 
@@ -24,8 +24,8 @@ _WORST_SEGMENTS = 5
 def view_of(rule: ThresholdRule) -> View:
     """Choose the view that a rule watches.
 
-    Metrics of traffic, and windows that must have a share of their truth, exist by the time of
-    the prediction alone.
+    Shares of the traffic, and windows that must have a share of their truth, exist by the time
+    of the prediction alone.
     """
     if rule.metric in TRAFFIC_METRICS or rule.min_coverage > 0:
         return "prediction_time"
