@@ -1,0 +1,217 @@
+"""Decode feedback: labels, ranking truth and outcomes."""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from streams.config.pipeline import LimitsConfig
+from streams.events.batches import check_columns, check_length, row_of
+from streams.events.clock import timeline
+from streams.events.columns import Bools, Coded, FeedbackRows, Floats, RawRows
+from streams.events.labels import canonical, encode, numbers
+from streams.events.prediction_columns import check_ids
+from streams.events.reasons import Reason, Verdicts
+from streams.events.records import Places, Reading
+from streams.events.timestamps import to_ms
+from streams.wire import Chunk
+
+Scalar = str | int | float | bool | None
+Actual = str | int | float | bool | list[str | int | float] | dict[str, float] | None
+Truth = list[str] | dict[str, float]
+
+
+class _Event(msgspec.Struct, gc=False):
+    prediction_id: str
+    timestamp: str | int | float
+    actual: Actual = None
+    value: float | None = None
+    weight: float | None = None
+    event: str | None = None
+    item: str | int | float | None = None
+
+
+class _Columns(msgspec.Struct, gc=False):
+    prediction_id: list[str]
+    timestamp: list[str | int | float] | str | int | float
+    actual: list[Actual] | None = None
+    value: list[float | None] | None = None
+    weight: list[float | None] | None = None
+    event: list[str | None] | None = None
+    item: list[str | int | float | None] | None = None
+
+
+class _Batch(msgspec.Struct, gc=False):
+    columns: _Columns
+
+
+_FIELDS = ("prediction_id", "timestamp", "actual", "value", "weight", "event", "item")
+_ALL = attrgetter(*_FIELDS)
+
+
+class FeedbackCodec:
+    """Decoders for feedback."""
+
+    def __init__(self) -> None:
+        self.strict: Callable[[bytes], Any] = msgspec.json.Decoder(_Event).decode
+        self.lenient: Callable[[bytes], Any] = self.strict
+        self.batch: Callable[[bytes], Any] = msgspec.json.Decoder(_Batch).decode
+
+    def rows_in(self, batch: Any) -> int:
+        """Count the rows of a batch.
+
+        Raises:
+            BatchError: columns are of different lengths.
+        """
+        rows = len(batch.columns.prediction_id)
+        for name in _FIELDS:
+            check_length(name, getattr(batch.columns, name), rows)
+        return rows
+
+    def split(self, document: Any) -> Iterator[dict[str, Any]]:
+        """Cut a parsed batch into single events.
+
+        Raises:
+            BatchError: its columns do not fit together.
+        """
+        columns = document["columns"]
+        rows = check_columns(columns, _FIELDS)
+        held = {name: columns.get(name) for name in _FIELDS}
+        return (row_of(held, {}, i) for i in range(rows))
+
+    def convert(self, event: dict[str, Any]) -> Any:
+        """Make an event of a dictionary."""
+        return msgspec.convert(event, _Event)
+
+
+class Gathered:
+    """The rows of a chunk as they come from single events and batches."""
+
+    def __init__(self) -> None:
+        self._rows: list[int] = []
+        self._columns: list[list[Any]] = [[] for _ in _FIELDS]
+
+    def add(self, reading: Reading) -> None:
+        """Take decoded records."""
+        for events, positions in (reading.strict, reading.lenient):
+            if events:
+                self._rows += positions
+                values = zip(*map(_ALL, events), strict=True)
+                for column, more in zip(self._columns, values, strict=True):
+                    column.extend(more)
+        for batch, first in reading.batches:
+            count = len(batch.columns.prediction_id)
+            self._rows += range(first, first + count)
+            for column, name in zip(self._columns, _FIELDS, strict=True):
+                held = getattr(batch.columns, name)
+                column.extend(held if isinstance(held, list) else [held] * count)
+
+    def in_order(self) -> tuple[list[int], list[list[Any]]]:
+        """Give the rows and their columns, in topic order."""
+        rows, columns = self._rows, self._columns
+        if all(a < b for a, b in pairwise(rows)):
+            return rows, columns
+        order = sorted(range(len(rows)), key=rows.__getitem__)
+        return [rows[i] for i in order], [[column[i] for i in order] for column in columns]
+
+
+def feedback_rows(
+    gathered: Gathered,
+    chunk: Chunk,
+    places: Places,
+    verdicts: Verdicts,
+    limits: LimitsConfig,
+    clock: int,
+    now_ms: int,
+) -> FeedbackRows:
+    """Make columns of decoded feedback; rejections are added to ``verdicts``."""
+    rows, columns = gathered.in_order()
+    if not rows:
+        return FeedbackRows.empty()
+    ids, times, actual, value, weight, event, item = columns
+    order = np.array(rows, dtype=np.int64)
+    check_ids(ids, rows, limits.max_id_length, verdicts)
+    ts, bad_ts = to_ms(times)
+    _reject(
+        bad_ts,
+        rows,
+        verdicts,
+        Reason.TIMESTAMP_INVALID,
+        "timestamp: expected RFC 3339 with an offset, or a number",
+    )
+    number, text, items, is_bool = _truth(actual, rows, verdicts)
+    given = numbers(weight)[0]
+    weights = np.where(np.isnan(given), 1.0, given)
+    _reject(
+        weights < 0, rows, verdicts, Reason.WRONG_TYPE, "weight: expected a number of 0 or more"
+    )
+    events = encode(event)
+    nothing = np.array([one is None for one in actual]) & (events.codes < 0)
+    _reject(nothing, rows, verdicts, Reason.MISSING_FIELD, "actual: required unless event is given")
+
+    everywhere = np.zeros(len(places), dtype=np.int64)
+    everywhere[order] = ts
+    running = timeline(everywhere, None, chunk, places, verdicts, limits, clock, now_ms)
+    kept = places.kept(verdicts)[order]
+    pick = np.flatnonzero(kept)
+    if len(pick) == len(rows):
+        kept_ids = ids
+        truths = items
+    else:
+        chosen = pick.tolist()
+        kept_ids = [ids[i] for i in chosen]
+        truths = {new: items[old] for new, old in enumerate(chosen) if old in items}
+    origin = order[pick]
+    record = places.record[origin]
+    return FeedbackRows(
+        ids=kept_ids,
+        ts=ts[pick],
+        clock=running[origin],
+        offset=np.array(chunk.offsets, dtype=np.int64)[record],
+        number=number[pick],
+        text=text.take(pick),
+        items=truths,
+        is_bool=None if is_bool is None else is_bool[pick],
+        event=events.take(pick),
+        item=encode(item).take(pick),
+        value=numbers(value)[0][pick],
+        weight=weights[pick],
+        raw=RawRows(
+            [chunk],
+            np.zeros(len(pick), dtype=np.int32),
+            record.astype(np.int32),
+            places.row[origin].astype(np.int32),
+        ),
+    )
+
+
+def _truth(
+    actual: Sequence[Any], rows: list[int], verdicts: Verdicts
+) -> tuple[Floats, Coded, dict[int, Truth], Bools | None]:
+    """Split the truth by its type: numbers and bools, strings, ranking truth."""
+    kinds = set(map(type, actual))
+    items: dict[int, Truth] = {}
+    if kinds & {list, dict}:
+        items = {i: _items(one) for i, one in enumerate(actual) if isinstance(one, (list, dict))}
+    flags = np.array([isinstance(one, bool) for one in actual]) if bool in kinds else None
+    text = encode([one if isinstance(one, str) else None for one in actual])
+    if not kinds <= {int, float, type(None)}:
+        actual = [float(one) if isinstance(one, bool) else one for one in actual]
+        actual = [one if isinstance(one, (int, float)) else None for one in actual]
+    number, huge = numbers(actual)
+    _reject(huge, rows, verdicts, Reason.NOT_FINITE, "actual: number out of range")
+    return number, text, items, flags
+
+
+def _items(truth: list[str | int | float] | dict[str, float]) -> Truth:
+    return truth if isinstance(truth, dict) else list(map(canonical, truth))
+
+
+def _reject(
+    mask: Bools | None, rows: list[int], verdicts: Verdicts, reason: Reason, detail: str
+) -> None:
+    if mask is not None and mask.any():
+        verdicts.add_all([rows[i] for i in np.flatnonzero(mask)], reason, detail)
