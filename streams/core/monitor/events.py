@@ -18,7 +18,8 @@ from streams.sinks.payloads import Alert, DriftEvent, Window
 class WindowClosed:
     """A window was computed: for the first time, again with more truth, or for the last time.
 
-    A window without traffic is told too (once, for all versions and segments together, view
+    Of one window the segments are told first, then the versions, then everything together. A window
+    without traffic is told too (once, for all versions and segments together, view
     "prediction_time", ``predictions`` 0), although it is not published.
 
     Attributes:
@@ -64,7 +65,7 @@ class DriftDetected:
 class TimePassed:
     """Event time moved on; told at every multiple of the model's pane length.
 
-    At one moment windows are told first, then detectors' alarms, then time.
+    At one moment detectors' alarms are told first, then windows, then time.
 
     Attributes:
         model: the model.

@@ -1,0 +1,105 @@
+"""What the features looked like."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from detectors.sketches.frequent_items import FrequentItems
+from detectors.sketches.hyperloglog import HyperLogLog
+from streams.core.layout import QUANTILE_OFFSET, QUANTILE_STRIDE, Layout
+from streams.core.logbins import log_quantiles
+from streams.core.partials import Cell
+from streams.sinks.payloads import FrequentValue, Input
+
+_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+_FREQUENT = 10
+
+
+def inputs(cell: Cell, layout: Layout) -> dict[str, Input]:
+    """Summaries of an inputs cell by feature; features that no prediction could carry are absent.
+
+    Violations are shares of the values present, the other rates are shares of all rows.
+    """
+    return {**dict(_numeric(cell, layout)), **dict(_categorical(cell, layout))}
+
+
+def _numeric(cell: Cell, layout: Layout) -> Iterator[tuple[str, Input]]:
+    counts = cell.dense.get("numeric")
+    moments = cell.moments.get("numeric")
+    if counts is None or moments is None:
+        return
+    histograms = _by_feature(cell.sparse.get("quantiles", {}), len(layout.numeric))
+    rows = counts.reshape(-1, 4).tolist()
+    for index, name in enumerate(layout.numeric):
+        present, missing, wrong, outside = (int(count) for count in rows[index])
+        n = present + missing + wrong
+        if not n:
+            continue
+        bounded = layout.ranges[index] != (-np.inf, np.inf)
+        weight, mean, deviations = moments[index].tolist()
+        p05, p25, p50, p75, p95 = _quantiles(histograms[index])
+        yield (
+            name,
+            Input(
+                kind="numeric",
+                n=n,
+                present=present,
+                missing_rate=missing / n,
+                type_error_rate=wrong / n,
+                range_violation_rate=outside / present if present and bounded else None,
+                mean=mean if present else None,
+                variance=max(deviations, 0.0) / (weight - 1.0) if weight > 1.0 else None,
+                p05=p05,
+                p25=p25,
+                p50=p50,
+                p75=p75,
+                p95=p95,
+            ),
+        )
+
+
+def _by_feature(sums: dict[int, float], features: int) -> list[dict[int, float]]:
+    found: list[dict[int, float]] = [{} for _ in range(features)]
+    for key, count in sums.items():
+        index, bucket = divmod(key, QUANTILE_STRIDE)
+        found[index][bucket - QUANTILE_OFFSET] = count
+    return found
+
+
+def _quantiles(counts: dict[int, float]) -> Sequence[float | None]:
+    return log_quantiles(counts, _QUANTILES) or [None] * len(_QUANTILES)
+
+
+def _categorical(cell: Cell, layout: Layout) -> Iterator[tuple[str, Input]]:
+    counts = cell.dense.get("categorical")
+    if counts is None:
+        return
+    rows = counts.reshape(-1, 4).tolist()
+    for index, name in enumerate(layout.categorical):
+        present, missing, wrong, unknown = (int(count) for count in rows[index])
+        n = present + missing + wrong
+        if not n:
+            continue
+        distinct = cell.sketches.get(f"distinct:{name}")
+        frequent = cell.sketches.get(f"frequent:{name}")
+        yield (
+            name,
+            Input(
+                kind="categorical",
+                n=n,
+                present=present,
+                missing_rate=missing / n,
+                type_error_rate=wrong / n,
+                category_violation_rate=unknown / present
+                if present and layout.closed[index]
+                else None,
+                cardinality=distinct.estimate() if isinstance(distinct, HyperLogLog) else None,
+                frequent=_frequent(frequent) if isinstance(frequent, FrequentItems) else None,
+            ),
+        )
+
+
+def _frequent(sketch: FrequentItems) -> list[FrequentValue]:
+    return [
+        FrequentValue(value=found.item, count=found.estimate) for found in sketch.top(_FREQUENT)
+    ]
