@@ -17,7 +17,9 @@ from streams.config.settings import LoadedModel, Settings
 
 app = typer.Typer(no_args_is_help=True)
 
-File = Annotated[Path, typer.Argument(metavar="FILE", help="The pipeline's file.")]
+File = Annotated[
+    Path, typer.Argument(metavar="FILE", envvar="DRIFTLINE_CONFIG", help="The pipeline's file.")
+]
 
 
 @app.command()

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
 Path = tuple[str | int, ...]
@@ -38,8 +38,9 @@ class Frozen(BaseModel):
         return []
 
     @model_validator(mode="after")
-    def _hold_rules(self) -> Self:
-        found = self.findings()
+    def _hold_rules(self, info: ValidationInfo) -> Self:
+        only = (info.context or {}).get("rules_of")
+        found = self.findings() if only is None or isinstance(self, only) else []
         if found:
             raise PydanticCustomError(
                 "findings",

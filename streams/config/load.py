@@ -69,7 +69,7 @@ def load(path: Path, environment: Mapping[str, str] | None = None) -> Settings:
         problems += settings_problems(settings, document, sources)
         if not problems:
             return settings
-    raise ConfigError(dict.fromkeys(problems))
+    raise ConfigError(_ordered(problems))
 
 
 def load_pipeline(path: Path, environment: Mapping[str, str] | None = None) -> PipelineConfig:
@@ -85,7 +85,16 @@ def load_pipeline(path: Path, environment: Mapping[str, str] | None = None) -> P
         pipeline = _validated(PipelineConfig, document, path.parent, problems)
         if pipeline is not None and not problems:
             return pipeline
-    raise ConfigError(dict.fromkeys(problems))
+    raise ConfigError(_ordered(problems))
+
+
+def _ordered(problems: list[Problem]) -> list[Problem]:
+    """Order problems by file, as first met, and line; each once."""
+    files = list(dict.fromkeys(problem.file for problem in problems))
+    return sorted(
+        dict.fromkeys(problems),
+        key=lambda problem: (files.index(problem.file), problem.line or 0),
+    )
 
 
 def _read(path: Path) -> Document:
@@ -107,30 +116,27 @@ def _validated(
     try:
         return kind.model_validate(document.data, context={"base": base})
     except ValidationError as error:
-        found = explain(error, kind, document)
-        found += _behind_unknown_keys(kind, error, document, base)
-        problems += dict.fromkeys(found)
+        problems += explain(error, kind, document)
+        problems += _hidden(kind, error, document, base)
         return None
 
 
-def _behind_unknown_keys(
+def _hidden(
     kind: type[Kind], error: ValidationError, document: Document, base: Path
 ) -> list[Problem]:
-    """Look for what unknown keys hide: rules between keys are checked only once all are known."""
-    unknown = [
-        detail["loc"]
-        for detail in error.errors(include_url=False, include_input=False)
-        if detail["type"] == "extra_forbidden"
-    ]
-    if not unknown:
-        return []
+    """Look behind errors: rules of the whole are checked only when all its parts are good.
+
+    Unknown keys are corrected, and rules inside the parts are left out, as far as that helps.
+    """
+    details = error.errors(include_url=False, include_input=False)
     corrected = Document(
         document.name, copy.deepcopy(document.data), dict(document.lines), dict(document.origins)
     )
-    for loc in unknown:
-        _correct(kind, corrected, loc)
+    for detail in details:
+        if detail["type"] == "extra_forbidden":
+            _correct(kind, corrected, detail["loc"])
     try:
-        kind.model_validate(corrected.data, context={"base": base})
+        kind.model_validate(corrected.data, context={"base": base, "rules_of": kind})
     except ValidationError as again:
         return explain(again, kind, corrected)
     return []

@@ -489,9 +489,20 @@ def test_an_unknown_key_does_not_hide_what_is_wrong_between_keys(write: Write) -
     found = [(problem.line, problem.key, problem.message) for problem in problems(path)]
     assert found == [
         (3, "clases", "unknown key 'clases'"),
-        (4, "ownr", "unknown key 'ownr'"),
         (3, "classes", "a binary model has exactly two classes, not 3; list both"),
+        (4, "ownr", "unknown key 'ownr'"),
     ]
+
+
+def test_a_rule_broken_inside_a_part_does_not_hide_one_of_the_whole(write: Write) -> None:
+    text = NUMBERS + "threshold: 0.5\nfeatures:\n  x: {kind: numeric, range: [2, 1]}\n"
+    found = [(problem.line, problem.key) for problem in problems(write(m=text))]
+    assert found == [(3, "threshold"), (5, "features.x.range")]
+
+
+def test_problems_come_in_the_order_of_the_file(write: Write) -> None:
+    text = "owner: 5\nlabel_horizon: 5\nclasses: 5\ntask: five\nmodel: m\n"
+    assert [problem.line for problem in problems(write(m=text))] == [1, 2, 3, 4]
 
 
 def test_every_repetition_of_a_key_is_found_at_any_depth(write: Write) -> None:
