@@ -1,1 +1,31 @@
-"""Driftline."""
+"""Driftline watches machine-learning models in production, live.
+
+Services need the names below and nothing else; they are imported when first used, so that
+``import streams`` costs nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from streams.publish import (
+        InMemoryPublisher,
+        InvalidEventError,
+        Loss,
+        Publisher,
+        PublisherStats,
+    )
+
+__all__ = [
+    "InMemoryPublisher",
+    "InvalidEventError",
+    "Loss",
+    "Publisher",
+    "PublisherStats",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return getattr(importlib.import_module("streams.publish"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

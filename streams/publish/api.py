@@ -1,0 +1,283 @@
+"""The calls that services make, whatever becomes of the events behind them."""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from streams.publish.encode import (
+    InvalidEventError,
+    check_model,
+    check_outcome,
+    encode_columns,
+    encode_feedback,
+    encode_prediction,
+)
+from streams.publish.ids import in_sample, new_id
+from streams.publish.settings import MAX_EVENT_BYTES, PublisherSettings
+from streams.publish.stats import Loss
+
+
+class EventLog(ABC):
+    """Turns calls into events; subclasses decide where these go.
+
+    No call waits for anything, so all of them serve asynchronous code as well. Unless the settings
+    say ``strict``, no call raises: an event that cannot be published is counted by reason.
+
+    Values may be numpy scalars and arrays. NaN and infinities are published as null, which means
+    missing. A ``datetime`` without a zone is taken as UTC; a number is seconds, milliseconds,
+    microseconds or nanoseconds since the epoch, told apart by magnitude.
+    """
+
+    def __init__(self, settings: PublisherSettings) -> None:
+        self._settings = settings
+
+    def log_prediction(
+        self,
+        prediction_id: str | None = None,
+        *,
+        model: str,
+        model_version: str,
+        prediction: Any = None,
+        score: Any = None,
+        features: Mapping[str, Any] | None = None,
+        tags: Mapping[str, Any] | None = None,
+        timestamp: Any = None,
+        latency_ms: float | None = None,
+        error: bool | None = None,
+        variant: str | None = None,
+    ) -> str:
+        """Log one prediction.
+
+        Args:
+            prediction_id: identifies the prediction to later feedback; 1 to 256 characters. A
+                UUIDv7 is made when it is absent.
+            model: name of the model.
+            model_version: version of the model.
+            prediction: class label, number, or ranked list of items.
+            score: probability of the positive class, or a probability per class.
+            features: value of each input by name.
+            tags: further values by name, for segments.
+            timestamp: when the prediction was made; now when absent.
+            latency_ms: how long it took, in milliseconds.
+            error: whether the model failed to predict.
+            variant: arm of an experiment.
+
+        Returns:
+            The prediction's id, which feedback has to carry.
+
+        Raises:
+            InvalidEventError: with ``strict``, when a field cannot be part of an event.
+        """
+        chosen = new_id() if prediction_id is None else prediction_id
+        if not self._settings.enabled:
+            return chosen
+        try:
+            value = encode_prediction(
+                prediction_id=chosen,
+                timestamp=_now() if timestamp is None else timestamp,
+                model=model,
+                model_version=model_version,
+                prediction=prediction,
+                score=score,
+                features=features,
+                tags=tags,
+                latency_ms=latency_ms,
+                error=error,
+                variant=variant,
+            )
+            key = chosen.encode()
+        except (InvalidEventError, UnicodeEncodeError) as failure:
+            self._invalid(failure, 1)
+        else:
+            self._log_one(self._settings.predictions_topic, chosen, key, value)
+        return chosen
+
+    def log_feedback(
+        self,
+        prediction_id: str,
+        *,
+        actual: Any = None,
+        value: float | None = None,
+        weight: float | None = None,
+        event: str | None = None,
+        item: str | None = None,
+        timestamp: Any = None,
+    ) -> None:
+        """Log what is now known about a prediction; ``actual`` or ``event`` is needed.
+
+        Args:
+            prediction_id: id that ``log_prediction`` returned.
+            actual: true label or number; for rankings the relevant items or a gain per item.
+            value: worth of the outcome, such as a price.
+            weight: weight of the observation; 1 when absent.
+            event: name of an outcome, such as "click".
+            item: item of a ranking that the event is about.
+            timestamp: when the outcome was known; now when absent.
+
+        Raises:
+            InvalidEventError: with ``strict``, when a field cannot be part of an event.
+        """
+        if not self._settings.enabled:
+            return
+        try:
+            encoded = encode_feedback(
+                prediction_id=prediction_id,
+                timestamp=_now() if timestamp is None else timestamp,
+                actual=actual,
+                value=value,
+                weight=weight,
+                event=event,
+                item=item,
+            )
+            key = prediction_id.encode()
+        except (InvalidEventError, UnicodeEncodeError) as failure:
+            self._invalid(failure, 1)
+        else:
+            self._log_one(self._settings.feedback_topic, prediction_id, key, encoded)
+
+    def log_predictions(
+        self,
+        prediction_id: Sequence[str] | None = None,
+        *,
+        model: str,
+        model_version: str,
+        prediction: Any = None,
+        score: Any = None,
+        features: Any = None,
+        tags: Any = None,
+        timestamp: Any = None,
+        latency_ms: Any = None,
+        error: Any = None,
+        variant: Any = None,
+    ) -> list[str]:
+        """Log many predictions of one version as columns of n rows each.
+
+        A column is a sequence, a numpy array or a pandas series. ``features`` and ``tags`` are a
+        mapping of columns or a pandas frame; ``score`` is a column or a mapping of one per class;
+        ``timestamp`` may be one value for all rows. The columns are encoded in the call, so they
+        may change afterwards; they are cut to messages in the background.
+
+        Returns:
+            The ids, in row order; UUIDv7s are made when they are absent.
+
+        Raises:
+            InvalidEventError: with ``strict``, when a column cannot be part of a batch.
+        """
+        columns = {
+            "prediction": prediction,
+            "score": score,
+            "features": features,
+            "tags": tags,
+            "latency_ms": latency_ms,
+            "error": error,
+            "variant": variant,
+        }
+        given = {
+            name: dict(column.items()) if hasattr(column, "items") else column
+            for name, column in columns.items()
+            if column is not None
+        }
+        if prediction_id is None:
+            ids = [new_id() for _ in range(_row_count(given))]
+        else:
+            ids = list(map(_plain_text, prediction_id))
+        self._log_columns(
+            self._settings.predictions_topic,
+            {"model": model, "model_version": model_version},
+            {
+                "prediction_id": ids,
+                "timestamp": _now() if timestamp is None else timestamp,
+                **given,
+            },
+        )
+        return ids
+
+    def log_feedbacks(
+        self,
+        prediction_id: Sequence[str],
+        *,
+        actual: Any = None,
+        value: Any = None,
+        weight: Any = None,
+        event: Any = None,
+        item: Any = None,
+        timestamp: Any = None,
+    ) -> None:
+        """Log feedback on many predictions as columns; see ``log_predictions``.
+
+        Raises:
+            InvalidEventError: with ``strict``, when a column cannot be part of a batch.
+        """
+        columns = {"actual": actual, "value": value, "weight": weight, "event": event, "item": item}
+        self._log_columns(
+            self._settings.feedback_topic,
+            {},
+            {
+                "prediction_id": list(map(_plain_text, prediction_id)),
+                "timestamp": _now() if timestamp is None else timestamp,
+                **{name: column for name, column in columns.items() if column is not None},
+            },
+        )
+
+    def _log_columns(self, topic: str, head: dict[str, str], columns: dict[str, Any]) -> None:
+        rows = len(columns["prediction_id"])
+        if not self._settings.enabled or not rows:
+            return
+        try:
+            if head:
+                check_model(head["model"], head["model_version"])
+            else:
+                check_outcome(columns.get("actual"), columns.get("event"))
+            value = encode_columns(head, columns, rows)
+        except (InvalidEventError, UnicodeEncodeError) as failure:
+            self._invalid(failure, rows)
+            return
+        if len(value) > self._settings.max_bytes:
+            self._refuse(Loss.TOO_LARGE, rows, f"a batch of {len(value)} bytes exceeds max_bytes")
+        else:
+            self._accept(topic, None, value, rows)
+
+    def _log_one(self, topic: str, prediction_id: str, key: bytes, value: bytes) -> None:
+        if not in_sample(prediction_id, self._settings.sample_rate):
+            self._leave_out()
+        elif len(value) > MAX_EVENT_BYTES:
+            self._refuse(Loss.TOO_LARGE, 1, f"{len(value)} bytes exceed {MAX_EVENT_BYTES}")
+        else:
+            self._accept(topic, key, value, 1)
+
+    def _invalid(self, failure: ValueError, rows: int) -> None:
+        # The text of an encoding error would show the value.
+        shown = failure if isinstance(failure, InvalidEventError) else "a string is not UTF-8"
+        self._refuse(Loss.INVALID, rows, str(shown))
+        if self._settings.strict:
+            raise InvalidEventError(str(shown)) from None
+
+    @abstractmethod
+    def _accept(self, topic: str, key: bytes | None, value: bytes, rows: int) -> None:
+        """Take an event, or a batch when ``key`` is None; must not wait or raise."""
+
+    @abstractmethod
+    def _refuse(self, reason: Loss, rows: int, detail: str) -> None:
+        """Count events that cannot be taken."""
+
+    @abstractmethod
+    def _leave_out(self) -> None:
+        """Count an event that sampling leaves out."""
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _row_count(columns: Mapping[str, Any]) -> int:
+    for column in columns.values():
+        leaf = next(iter(column.values()), ()) if isinstance(column, dict) else column
+        if hasattr(leaf, "__len__"):
+            return len(leaf)
+    return 0
+
+
+def _plain_text(value: Any) -> Any:
+    """Turn numpy's strings into plain ones; whatever else is left for validation to refuse."""
+    return str(value) if isinstance(value, str) else value
