@@ -1,13 +1,11 @@
 """Runs a worker in this process until it is told to stop or fails."""
 
 import asyncio
-import logging
+from typing import NoReturn
 
 import faust
 
 from streams.edge.app import EdgeApp
-
-log = logging.getLogger(__name__)
 
 
 def run(app: EdgeApp) -> int:
@@ -21,9 +19,11 @@ def run(app: EdgeApp) -> int:
     worker = faust.Worker(app, loop=loop, loglevel=None, redirect_stdouts=False, quiet=True)
     worker.spinner = None
     try:
-        worker.execute_from_commandline()
+        _execute(worker)
     except SystemExit as end:
         return 1 if end.code else 0
-    except Exception as error:  # noqa: BLE001 - the last line of a failing process says why
-        log.critical("the worker failed: %s", error)
-        return 1
+
+
+def _execute(worker: faust.Worker) -> NoReturn:
+    worker.execute_from_commandline()
+    raise SystemExit(0)

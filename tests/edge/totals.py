@@ -8,6 +8,7 @@ checkpoint writes one piece of state with what changed, every tenth replaces all
 from collections.abc import Mapping
 
 import orjson
+
 from streams.core.processor import Checkpoint, Saved, StateRecord
 from streams.wire import Chunk, Output
 

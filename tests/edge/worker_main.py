@@ -2,17 +2,19 @@
 
 import json
 import logging
+import pathlib
 import sys
 
 import orjson
 from edge.totals import Totals
+
 from streams.config import PipelineConfig, Settings
 from streams.edge.app import EdgeApp, create_app
 from streams.edge.run import run
 
 
 def build(path: str) -> EdgeApp:
-    with open(path, encoding="utf-8") as file:
+    with pathlib.Path(path).open(encoding="utf-8") as file:
         given = json.load(file)
     settings = Settings.build(PipelineConfig.model_validate(given))
     return create_app(
