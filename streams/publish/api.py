@@ -86,11 +86,10 @@ class EventLog(ABC):
                 error=error,
                 variant=variant,
             )
-            key = chosen.encode()
-        except (InvalidEventError, UnicodeEncodeError) as failure:
+        except InvalidEventError as failure:
             self._invalid(failure, 1)
         else:
-            self._log_one(self._settings.predictions_topic, chosen, key, value)
+            self.log_encoded(self._settings.predictions_topic, chosen, value)
         return chosen
 
     def log_feedback(
@@ -130,11 +129,10 @@ class EventLog(ABC):
                 event=event,
                 item=item,
             )
-            key = prediction_id.encode()
-        except (InvalidEventError, UnicodeEncodeError) as failure:
+        except InvalidEventError as failure:
             self._invalid(failure, 1)
         else:
-            self._log_one(self._settings.feedback_topic, prediction_id, key, encoded)
+            self.log_encoded(self._settings.feedback_topic, prediction_id, encoded)
 
     def log_predictions(
         self,
@@ -220,6 +218,23 @@ class EventLog(ABC):
             },
         )
 
+    def log_encoded(self, topic: str, prediction_id: str, value: bytes) -> None:
+        """Log an event that is JSON already, as when a file is published.
+
+        Args:
+            topic: name of the topic.
+            prediction_id: the event's id.
+            value: JSON of a single event; taken as it is.
+        """
+        if not self._settings.enabled:
+            return
+        if not in_sample(prediction_id, self._settings.sample_rate):
+            self._leave_out()
+        elif len(value) > MAX_EVENT_BYTES:
+            self._refuse(Loss.TOO_LARGE, 1, f"{len(value)} bytes exceed {MAX_EVENT_BYTES}")
+        else:
+            self._accept(topic, prediction_id.encode(), value, 1)
+
     def _log_columns(self, topic: str, head: dict[str, str], columns: dict[str, Any]) -> None:
         rows = len(columns["prediction_id"])
         if not self._settings.enabled or not rows:
@@ -230,7 +245,7 @@ class EventLog(ABC):
             else:
                 check_outcome(columns.get("actual"), columns.get("event"))
             value = encode_columns(head, columns, rows)
-        except (InvalidEventError, UnicodeEncodeError) as failure:
+        except InvalidEventError as failure:
             self._invalid(failure, rows)
             return
         if len(value) > self._settings.max_bytes:
@@ -238,20 +253,10 @@ class EventLog(ABC):
         else:
             self._accept(topic, None, value, rows)
 
-    def _log_one(self, topic: str, prediction_id: str, key: bytes, value: bytes) -> None:
-        if not in_sample(prediction_id, self._settings.sample_rate):
-            self._leave_out()
-        elif len(value) > MAX_EVENT_BYTES:
-            self._refuse(Loss.TOO_LARGE, 1, f"{len(value)} bytes exceed {MAX_EVENT_BYTES}")
-        else:
-            self._accept(topic, key, value, 1)
-
-    def _invalid(self, failure: ValueError, rows: int) -> None:
-        # The text of an encoding error would show the value.
-        shown = failure if isinstance(failure, InvalidEventError) else "a string is not UTF-8"
-        self._refuse(Loss.INVALID, rows, str(shown))
+    def _invalid(self, failure: InvalidEventError, rows: int) -> None:
+        self._refuse(Loss.INVALID, rows, str(failure))
         if self._settings.strict:
-            raise InvalidEventError(str(shown)) from None
+            raise failure
 
     @abstractmethod
     def _accept(self, topic: str, key: bytes | None, value: bytes, rows: int) -> None:

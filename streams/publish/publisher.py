@@ -96,7 +96,7 @@ class Publisher(EventLog):
             previous.abandon()
         settings = self._settings
         self._pid = os.getpid()
-        self._starting = threading.Lock()
+        self._starting = threading.RLock()
         self._sender: Sender | None = None
         self._reporter = LossReporter(settings.on_loss)
         self._queue = EventQueue(settings.max_events, settings.max_bytes, settings.when_full)

@@ -48,7 +48,8 @@ class EventQueue:
         self._max_bytes = max_bytes
         self._drop_oldest = policy == "drop_oldest"
         self._entries: deque[Entry] = deque()
-        lock = threading.Lock()
+        # Re-entrant: a signal handler or finaliser may log while its thread is in here.
+        lock = threading.RLock()
         self._changed = threading.Condition(lock)
         self._settled = threading.Condition(lock)
         self._sender_waits = False
