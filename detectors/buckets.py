@@ -19,23 +19,23 @@ Column = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Tests:
-    """Splits of the window to be tested, for `t` ticks and `b` boundaries.
+    """Splits of the window to be tested: `s` splits at `t` ticks.
 
     Attributes:
         count: Items in the window after each tick, shape `(t,)`.
         total: Their sum about the origin, shape `(t,)`.
         square: Their sum of squares about the origin, shape `(t,)`.
-        before: Items before each boundary, shape `(b,)`.
-        before_total: Their sum about the origin, shape `(b,)`.
-        alive: Which boundary splits the window at which tick, shape `(t, b)`.
+        tick: The tick at which each split is tested, ascending, shape `(s,)`.
+        before: Items before each split, oldest split of a tick first, shape `(s,)`.
+        before_total: Their sum about the origin, shape `(s,)`.
     """
 
     count: Column
     total: Column
     square: Column
+    tick: NDArray[np.intp]
     before: Column
     before_total: Column
-    alive: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +116,17 @@ class Boundaries:
         kept, deaths, levels = self._merge(old, ticks)
         now = np.arange(ticks)[:, np.newaxis]
         alive = (np.arange(old + ticks) < old + now) & (now < deaths)
+        # numpy finds the places of a flat array several times faster than those of a table.
+        places = np.flatnonzero(alive)
+        tick = places // (old + ticks)
+        split = places - tick * (old + ticks)
         return Plan(
             count=added[old:, 0],
             total=added[old:, 1],
             square=added[old:, 2],
-            before=added[:, 0],
-            before_total=added[:, 1],
-            alive=alive,
+            tick=tick,
+            before=added[split, 0],
+            before_total=added[split, 1],
             origin=origin,
             ends=added[kept],
             levels=levels,
@@ -138,9 +142,9 @@ class Boundaries:
             count=self._ends[-1:, 0],
             total=self._ends[-1:, 1],
             square=self._ends[-1:, 2],
+            tick=np.zeros(len(self._ends) - 1, dtype=np.intp),
             before=self._ends[:-1, 0],
             before_total=self._ends[:-1, 1],
-            alive=np.ones((1, len(self._ends) - 1), dtype=np.bool_),
         )
 
     def drop_oldest(self, buckets: int) -> None:

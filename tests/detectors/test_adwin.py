@@ -47,6 +47,19 @@ def test_no_change_hardly_ever_alarms() -> None:
     assert alarms <= 1
 
 
+def test_clustered_items_need_the_dispersion_of_their_means() -> None:
+    plain = corrected = 0
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        # Sessions of ten with mean error rate 0.1 and correlation 1 / (0.4 + 3.6 + 1) = 0.2.
+        rates = np.repeat(rng.beta(0.4, 3.6, 10_000), 10)
+        xs = (rng.random(rates.size) < rates).astype(float)
+        plain += ADWIN().update_many(xs).size
+        corrected += ADWIN(dispersion=2.8).update_many(xs).size
+    assert plain >= 10
+    assert corrected <= 1
+
+
 def test_one_change_raises_one_alarm_and_the_window_keeps_the_new_mean() -> None:
     for seed in range(10):
         adwin = ADWIN()
@@ -142,6 +155,6 @@ def test_the_tests_at_a_tick_see_the_boundaries_that_exist_then() -> None:
     for tick in range(100):
         step.commit(step.plan(items[tick : tick + 1]))
         review = step.review()
-        assert plan.before[plan.alive[tick]].tolist() == review.before.tolist()
-        assert plan.before_total[plan.alive[tick]].tolist() == review.before_total.tolist()
+        assert plan.before[plan.tick == tick].tolist() == review.before.tolist()
+        assert plan.before_total[plan.tick == tick].tolist() == review.before_total.tolist()
         assert plan.count[tick] == review.count[0]
