@@ -1,7 +1,7 @@
 """Puts the stages together as a configuration says; the edge and the replay both start here."""
 
 from streams.config import Settings
-from streams.core.alerts.book import AlertBook
+from streams.core.alerts.book import RuleBook
 from streams.core.join.processor import JoinProcessor
 from streams.core.monitor.processor import MonitorProcessor
 
@@ -13,9 +13,4 @@ def build_join(settings: Settings, partition: int) -> JoinProcessor:
 
 def build_monitor(settings: Settings, partition: int) -> MonitorProcessor:
     """Make a fresh monitor processor for one partition of partials."""
-
-    def alert_book(name: str) -> AlertBook:
-        model = settings.models[name]
-        return AlertBook(model.config, model.reference)
-
-    return MonitorProcessor(settings, partition, alert_book)
+    return MonitorProcessor(settings, partition, RuleBook)

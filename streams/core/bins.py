@@ -13,16 +13,19 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 SCORE_BINS = 256
+"""Bins that a reference profile gives its scores."""
+
 _CELLS = 4096
+_MOST_STEPS = 2
 
 
 class Bins:
     """Half-open bins ``[edge[i-1], edge[i])`` over the whole line.
 
     ``len(edges) + 1`` bins: the first is open below, the last above. A table of 4096 equal cells
-    gives a number's first possible bin, and as many comparisons as the busiest cell has edges give
-    the exact one: the same answer as ``numpy.searchsorted(edges, x, side="right")``, several times
-    faster.
+    gives a number's first possible bin, and as many comparisons as the cell has edges, two at most,
+    give the exact one; cells with more edges are searched. The same answer as
+    ``numpy.searchsorted(edges, x, side="right")``, several times faster.
 
     >>> Bins([0.0, 1.0]).assign(np.array([-1.0, 0.0, 0.5, 1.0, 7.0])).tolist()
     [0, 1, 1, 2, 2]
@@ -55,11 +58,10 @@ class Bins:
         # monotone in the number, so an edge above a number is never in a lower cell.
         cells = np.minimum(((self.edges - low) * scale).astype(np.int64), _CELLS - 1)
         per_cell = np.bincount(cells, minlength=_CELLS)
-        steps = int(per_cell.max())
-        if steps > 4:
-            return  # too uneven: searching is as fast
+        crowded = per_cell > _MOST_STEPS
+        self._steps = int(per_cell[~crowded].max())
+        self._crowded = crowded if crowded.any() else None
         self._table = np.concatenate(([0], np.cumsum(per_cell)[:-1])).astype(np.int32)
-        self._steps = steps
         self._low, self._scale = low, scale
         self._padded = np.append(self.edges, np.inf)
 
@@ -69,17 +71,23 @@ class Bins:
             return np.searchsorted(self.edges, values, side="right")
         with np.errstate(invalid="ignore", over="ignore"):
             position = np.clip((values - self._low) * self._scale, 0, _CELLS - 1)
-        code = self._table[position.astype(np.int64)].astype(np.int64)
+        cell = position.astype(np.int64)
+        code: IntArray = self._table[cell].astype(np.int64)
         for _ in range(self._steps):
             code += values >= self._padded[code]
+        if self._crowded is not None:
+            among = self._crowded[cell]
+            code[among] = np.searchsorted(self.edges, values[among], side="right")
         return code
 
 
-def logit_bins(count: int = SCORE_BINS) -> Bins:
-    """Bins of probabilities that are fine near 0 and 1: equal steps on the logit scale.
+def probability_bins() -> Bins:
+    """Bins of probabilities: equal steps of 1/200, and finer and finer ones towards 0 and 1.
 
-    Used for scores until a reference profile gives the scores' own quantiles.
+    Used for scores until a reference profile gives the scores' own quantiles. A model of rare
+    events has nearly all its scores near 0, where equal steps would not tell them apart.
     """
-    limit = 9.0
-    steps = np.linspace(-limit, limit, count - 1)
-    return Bins(1.0 / (1.0 + np.exp(-steps)))
+    step = 1.0 / 200
+    tail = np.geomspace(1e-6, step, 29)[:-1]
+    middle = np.arange(1, 200) / 200
+    return Bins(np.concatenate([tail, middle, 1.0 - tail[::-1]]).tolist())

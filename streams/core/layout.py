@@ -65,7 +65,7 @@ from functools import cached_property
 import msgspec
 
 from streams.config import LoadedModel
-from streams.core.bins import Bins, logit_bins
+from streams.core.bins import Bins, probability_bins
 from streams.profile.model import CategoricalReference, NumericReference
 
 CALIBRATION_RANGES = 10
@@ -168,7 +168,7 @@ def layout_of(model: LoadedModel) -> Layout:
         feature_bins=tuple(_numeric_bins(features, name) for name in numeric),
         categories=tuple(categories),
         closed=tuple(closed),
-        score_bins=(None if reference is None else _bins(reference.score)) or logit_bins(),
+        score_bins=(None if reference is None else _bins(reference.score)) or probability_bins(),
         prediction_bins=_bins(reference.prediction)
         if reference is not None and config.task == "regression"
         else None,

@@ -100,7 +100,7 @@ class SparseColumn:
             hits = np.bincount(flat)
             used = np.flatnonzero(hits)
             counted = hits.astype(np.float64)
-            sums = counted if weights is None else np.bincount(flat, weights=weights)
+            sums = counted if weights is None else np.bincount(flat, weights).astype(np.float64)
             return cls(used // width, used % width + low, sums[used])
         pairs = (cells << 32) + (keys + (1 << 31))
         unique, inverse = np.unique(pairs, return_inverse=True)

@@ -59,6 +59,8 @@ class TickSource(Generic[T]):
         """Offset behind the last record that was fed."""
         self.arrival: int | None = None
         """Wall clock when the last record was fed, ms."""
+        self.ended = False
+        """Nothing will ever follow (replay)."""
         self.pending: deque[Slice[T]] = deque()
         self.pending_rows = 0
 
@@ -114,6 +116,8 @@ class TickMerge:
         clocks = []
         last_arrival = self._started
         for source in self._sources:
+            if source.ended:
+                continue
             arrival = self._started if source.arrival is None else source.arrival
             last_arrival = max(last_arrival, arrival)
             if now_ms - arrival < self._idle_ms:

@@ -5,7 +5,7 @@ only grow, so a handle never comes to mean another row.
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,17 @@ EXPIRED = 4
 
 LABEL_UNKNOWN = np.nan
 NEVER_EXPIRES = 2**62
+
+
+def encode_ids(ids: Sequence[str]) -> tuple[NDArray[np.uint8], Ints]:
+    """UTF-8 of ids, one after the other, and the bytes of each."""
+    whole = "".join(ids)
+    if whole.isascii():
+        lengths = np.fromiter(map(len, ids), np.int64, len(ids))
+        return np.frombuffer(whole.encode(), np.uint8), lengths
+    encoded = [one.encode() for one in ids]
+    lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
+    return np.frombuffer(b"".join(encoded), np.uint8), lengths
 
 
 class Page:
@@ -65,7 +76,8 @@ class Page:
         self.newest = -(2**62)
         self.oldest_waiting = NEVER_EXPIRES
         self._id_ends = np.zeros(0, dtype=np.uint32)
-        self._id_bytes = bytearray()
+        self._id_bytes = np.zeros(0, dtype=np.uint8)
+        self._id_used = 0
 
     def _reserve(self, rows: int) -> None:
         if rows <= len(self.ts):
@@ -86,10 +98,15 @@ class Page:
         """Append rows; the caller has made sure that they fit."""
         start, stop = self.used, self.used + len(rows.ids)
         self._reserve(stop)
-        encoded = [one.encode() for one in rows.ids]
-        lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
-        self._id_ends[start:stop] = len(self._id_bytes) + np.cumsum(lengths)
-        self._id_bytes += b"".join(encoded)
+        joined, lengths = encode_ids(rows.ids)
+        behind = self._id_used + len(joined)
+        if behind > len(self._id_bytes):
+            grown = np.zeros(max(behind, len(self._id_bytes) * 3 // 2), dtype=np.uint8)
+            grown[: self._id_used] = self._id_bytes[: self._id_used]
+            self._id_bytes = grown
+        self._id_bytes[self._id_used : behind] = joined
+        self._id_ends[start:stop] = self._id_used + np.cumsum(lengths)
+        self._id_used = behind
         self.ts[start:stop] = rows.ts
         self.group[start:stop] = rows.group
         self.predicted[start:stop] = rows.predicted
@@ -106,14 +123,36 @@ class Page:
         """Leave slots empty; they count as expired."""
         start, stop = self.used, self.used + rows
         self._reserve(stop)
-        self._id_ends[start:stop] = len(self._id_bytes)
+        self._id_ends[start:stop] = self._id_used
         self.flags[start:stop] = EXPIRED
         self.used = stop
 
     def id_bytes(self, slot: int) -> bytes:
         """Id of a row."""
         start = int(self._id_ends[slot - 1]) if slot else 0
-        return bytes(self._id_bytes[start : int(self._id_ends[slot])])
+        return self._id_bytes[start : int(self._id_ends[slot])].tobytes()
+
+    def same_ids(self, slots: Ints, joined: NDArray[np.uint8], lengths: Ints) -> NDArray[np.bool_]:
+        """Compare the ids of rows with others, byte by byte but all at once.
+
+        Args:
+            slots: the rows.
+            joined: the other ids' bytes, one after the other.
+            lengths: bytes of each.
+        """
+        ends = self._id_ends[slots].astype(np.int64)
+        starts = np.where(slots > 0, self._id_ends[slots - 1], 0).astype(np.int64)
+        same: NDArray[np.bool_] = (ends - starts) == lengths
+        if not same.all():
+            keep = np.repeat(same, lengths)
+            joined, lengths, starts = joined[keep], lengths[same], starts[same]
+        behind = np.cumsum(lengths)
+        shift = np.repeat(starts - (behind - lengths), lengths)
+        differs = self._id_bytes[shift + np.arange(len(joined))] != joined
+        if differs.any():
+            wrong = np.searchsorted(behind, np.flatnonzero(differs), side="right")
+            same[np.flatnonzero(same)[wrong]] = False
+        return same
 
     def ids(self, slots: Ints) -> list[str]:
         """Ids of rows."""
@@ -142,7 +181,7 @@ class Page:
     @property
     def id_nbytes(self) -> int:
         """Memory of the ids' own bytes."""
-        return len(self._id_bytes)
+        return self._id_used
 
 
 @dataclass(slots=True)

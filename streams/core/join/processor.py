@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.config import LoadedModel, ModelConfig, Settings
+from streams.config.windows import WindowConfig
 from streams.core.join.books import Books
 from streams.core.join.early import Early, EarlyTruth, detach
 from streams.core.join.facts import ModelFacts
@@ -140,15 +141,27 @@ class JoinProcessor:
         """Take all ticks that are complete at a moment of wall clock."""
         self._take(self._merge.complete(now_ms))
 
-    def drain(self) -> None:
-        """Take everything that was fed: nothing follows (replay)."""
-        clock = max(self._predictions.clock, self._feedback.clock)
-        self._take(clock // self._tick_ms + 1)
+    def end(self, source: str) -> None:
+        """Note that a source will hold nothing more (replay)."""
+        (self._predictions if source == PREDICTIONS else self._feedback).ended = True
+        self.advance(0)
 
     def finish(self) -> None:
-        """Drain, and let event time pass until nothing waits any more (replay)."""
-        self.drain()
-        longest = max((m.retention + m.config.truth_wait for m in self._models.values()), default=0)
+        """Take what is left, and let event time pass until nothing waits any more (replay)."""
+        clock = max(self._predictions.clock, self._feedback.clock)
+        self._take(clock // self._tick_ms + 1)
+        longest = 0
+        for name, model in self._models.items():
+            config = model.config
+            windows = self._windows(name)
+            longest = max(
+                longest,
+                model.retention
+                + config.truth_wait
+                + config.allowed_lateness
+                + config.out_of_orderness
+                + max(window.size for window in windows),
+            )
         self._take(self._merge.frontier + longest // self._tick_ms + 2)
 
     def paused(self) -> frozenset[str]:
@@ -632,6 +645,10 @@ class JoinProcessor:
             rows = self._feedback_intake.decode(one.record, NEVER, one.record.timestamps[0]).rows
             if len(rows):
                 self._early.add(detach(rows, 0), one.arrived, one.number)
+
+    def _windows(self, name: str) -> tuple[WindowConfig, ...]:
+        model = self._settings.models.get(name)
+        return self._settings.pipeline.windows if model is None else model.windows
 
     def _model(self, name: str) -> ModelState:
         state = self._models.get(name)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from streams.config import LoadedModel
 from streams.core.join.groups import Groups
 from streams.core.join.index import ABSENT, IdIndex, hash_ids
-from streams.core.join.pages import PAGE_BITS, PAGE_ROWS, NewRows, PageStore, Placed
+from streams.core.join.pages import PAGE_BITS, PAGE_ROWS, NewRows, PageStore, Placed, encode_ids
 from streams.core.layout import Layout, layout_of
 
 Ints = NDArray[np.int64]
@@ -76,9 +76,12 @@ class Waiting:
         handles[held[~alive]] = ABSENT
         held = held[alive]
         for _, page, positions, slots in self.store.by_page(handles[held]):
-            for position, slot in zip(held[positions].tolist(), slots.tolist(), strict=True):
-                if page.id_bytes(slot) != ids[position].encode():
-                    handles[position] = self._collided.get(ids[position], ABSENT)
+            rows = held[positions].tolist()
+            same = page.same_ids(slots, *encode_ids([ids[i] for i in rows]))
+            if not same.all():
+                for which in np.flatnonzero(~same).tolist():
+                    i = rows[which]
+                    handles[i] = self._collided.get(ids[i], ABSENT)
         return handles
 
     def add(

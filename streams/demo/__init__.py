@@ -1,0 +1,1 @@
+"""The demo: two models in production on one machine, and a drift that must be found."""
