@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from struct import error as StructError  # noqa: N812  # it is an exception, and looks like one here
 from struct import pack
+from typing import cast
 
 import numpy as np
 
@@ -84,10 +85,10 @@ def lookup(column: Coded, names: Mapping[str, int]) -> Codes:
 def floats(column: Sequence[float | None]) -> Floats:
     """Make an array of a column that holds only floats and None, which becomes NaN.
 
-    Packing takes half the time that numpy takes with any sequence. The array is read-only.
+    Packing takes half the time that numpy takes with any sequence.
     """
     try:
-        return np.frombuffer(pack(f"={len(column)}d", *column), np.float64)
+        return np.frombuffer(bytearray(pack(f"={len(column)}d", *column)), np.float64)
     except StructError:
         return np.fromiter(column, np.float64, count=len(column))
 
@@ -96,12 +97,12 @@ def numbers(column: Sequence[object]) -> tuple[Floats, Bools | None]:
     """Read a column of numbers.
 
     Returns:
-        The numbers, NaN where there is none (read-only), and a mask of the values that are there but are no
+        The numbers, NaN where there is none, and a mask of the values that are there but are no
         finite numbers (None when all are good).
     """
     if set(map(type, column)) <= {float, int, type(None)}:
         try:
-            plain = floats(column)  # type: ignore[arg-type]  # checked above
+            plain = floats(cast("Sequence[float | None]", column))
         except OverflowError:
             pass
         else:
