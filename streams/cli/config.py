@@ -87,11 +87,14 @@ def summary(settings: Settings) -> dict[str, Any]:
 
 def _model(model: LoadedModel) -> dict[str, Any]:
     config = model.config
+    read = [name for segment in config.segments for name in segment.by]
+    read += [config.distinct] if config.distinct is not None else []
     return {
         "model": config.model,
         "task": config.task,
         "features": list(config.features),
         "segments": [segment.name for segment in config.segments],
+        "tags": list(dict.fromkeys(name for name in read if name not in config.features)),
         "windows": [window.name for window in model.windows],
         "detectors": [f"{detector.name} on {detector.on}" for detector in config.detectors],
         "rules": [rule.name for rule in config.alerts],
@@ -116,6 +119,6 @@ def _print_summary(file: Path, settings: Settings) -> None:
         output.line(
             f"model {model['model']}: {model['task']}, waits {model['label_horizon']} for truth"
         )
-        for key in ("features", "segments", "windows", "detectors", "rules"):
+        for key in ("features", "segments", "tags", "windows", "detectors", "rules"):
             output.line(f"  {key:<9}  {', '.join(model[key]) or 'none'}")
         output.line(f"  reference  {model['reference'] or 'none'}")

@@ -118,7 +118,7 @@ def _second_class(data: dict[str, Any]) -> str | None:
 
 
 def _default_detectors(data: dict[str, Any]) -> tuple[DetectorConfig, ...]:
-    has_error = data.get("task") in {"binary", "multiclass", "regression"}
+    has_error = data.get("task") in {"binary", "multiclass", "regression", "ranking"}
     return (DetectorConfig(kind="adwin"),) if has_error else ()
 
 

@@ -63,6 +63,7 @@ def test_check_gives_what_will_run_as_json_too(capsys: Captured) -> None:
     report = json.loads(capsys.readouterr().out)
     assert report["ok"] is True
     assert [model["model"] for model in report["models"]] == ["feed", "fraud", "price", "topic"]
+    assert report["models"][0]["tags"] == ["country", "user"]
     assert {"topic": "feedback", "name": "driftline.feedback", "partitions": 4} in report["topics"]
 
 

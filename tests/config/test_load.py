@@ -225,9 +225,9 @@ def test_defaults_depend_on_the_task() -> None:
     assert [(d.name, d.on) for d in binary.detectors] == [("adwin", "error")]
     assert [rule.name for rule in binary.alerts] == ["error-change", "silent"]
     ranking = model(task="ranking", features={"x": {"kind": "numeric"}}, label_horizon="2h")
-    assert ranking.detectors == ()
-    assert [rule.name for rule in ranking.alerts] == ["silent", "missing"]
+    assert [rule.name for rule in ranking.alerts] == ["error-change", "silent", "missing"]
     assert ranking.truth_wait == 7_200_000
+    assert model(task="outcome", outcomes={"click": {}}).detectors == ()
     assert model(task="regression", alerts=[], detectors=[]).alerts == ()
 
 
