@@ -6,9 +6,10 @@ when the clocks of all sources have passed them: all of source 0's records of a 
 order, then source 1's. What comes out is a function of what the topics hold, whatever the size of
 the chunks, the interleaving of the sources or the moment of a restart.
 
-A source that has fallen silent must not hold the others back for ever, so one that got nothing for
-``idle_ms`` of wall clock is left out of the minimum; when all are silent, time goes on at the pace
-of the wall clock. Records that arrive for a tick that was taken meanwhile join the first open one.
+A source that has fallen silent must not hold the others back for ever, so one that got nothing
+usable for ``idle_ms`` of wall clock is left out of the minimum; when all are silent, time goes on
+at the pace of the wall clock. Records that arrive for a tick that was taken meanwhile join the
+first open one.
 """
 
 import itertools
@@ -35,7 +36,7 @@ class Slice(Generic[T]):
         start: offset of the first record.
         stop: offset behind the last record.
         clock: the source's clock after the last record.
-        rows: rows in the payload.
+        rows: rows in the payload, unusable ones included.
         payload: what the records hold.
     """
 
@@ -58,7 +59,7 @@ class TickSource(Generic[T]):
         self.next_offset: int | None = None
         """Offset behind the last record that was fed."""
         self.arrival: int | None = None
-        """Wall clock when the last record was fed, ms."""
+        """Wall clock when the last usable record was fed, ms."""
         self.ended = False
         """Nothing will ever follow (replay)."""
         self.pending: deque[Slice[T]] = deque()
@@ -68,14 +69,25 @@ class TickSource(Generic[T]):
         """Offset of the first record that was not taken; None when none was ever fed."""
         return self.pending[0].start if self.pending else self.next_offset
 
-    def feed(self, slices: Sequence[Slice[T]], next_offset: int, now_ms: int) -> None:
-        """Append slices; ticks must not fall behind those already waiting."""
+    def feed(
+        self, slices: Sequence[Slice[T]], next_offset: int, now_ms: int, *, heard: bool = True
+    ) -> None:
+        """Append slices; ticks must not fall behind those already waiting.
+
+        Args:
+            slices: the records.
+            next_offset: offset behind the last record.
+            now_ms: wall clock.
+            heard: whether any record can move the clock. A source that brings nothing but rubbish
+                is as good as silent, and must not hold back the others.
+        """
         self.pending.extend(slices)
         self.pending_rows += sum(part.rows for part in slices)
         if slices:
             self.clock = max(self.clock, slices[-1].clock)
         self.next_offset = next_offset
-        self.arrival = now_ms
+        if heard:
+            self.arrival = now_ms
 
     def take(self, tick: int) -> list[Slice[T]]:
         """Hand over the slices up to a tick."""
@@ -103,13 +115,13 @@ class TickMerge:
         self._idle_ms = idle_ms
         self._started: int | None = None
         self.frontier = NEVER
-        """Every tick below this one has been taken."""
+        """Every tick below this one has been taken; NEVER while no event time is known."""
 
     def complete(self, now_ms: int) -> int:
         """First tick that is not complete yet.
 
         Records that came before any event time is known belong to the tick of NEVER, which is
-        always complete.
+        always complete and never over.
         """
         if self._started is None:
             self._started = now_ms
@@ -133,15 +145,21 @@ class TickMerge:
         return max(self.frontier, clock // self._tick_ms)
 
     def ready(self, until: int) -> Iterator[int]:
-        """Ticks below ``until`` that hold records, ascending; moves the frontier past each."""
+        """Ticks below ``until`` that hold records, ascending; moves the frontier past each.
+
+        The records of a tick must be taken before the next is asked for.
+        """
+        never = NEVER // self._tick_ms
         while True:
             waiting = [s.pending[0].tick for s in self._sources if s.pending]
             tick = max(min(waiting), self.frontier) if waiting else until
             if tick >= until:
                 break
             yield tick
-            self.frontier = tick + 1
-        self.frontier = max(self.frontier, until)
+            if tick > never:
+                self.frontier = tick + 1
+        if until > never + 1:
+            self.frontier = max(self.frontier, until)
 
     def ahead(self, source: TickSource[T]) -> bool:
         """Whether other sources hold this one back by more than a tick."""

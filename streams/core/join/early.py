@@ -1,17 +1,18 @@
 """Truth that came before its prediction, and waits for it."""
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from streams.events.columns import FeedbackRows, RawRows
-from streams.events.quarantine import to_output
+from streams.events.quarantine import to_outputs
 from streams.events.reasons import Reason, Rejected
 from streams.wire import Chunk
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Early:
     """One row of feedback that waits.
 
@@ -31,27 +32,49 @@ class Early:
         """The record that the row can be decoded from again."""
         return self.row.raw.chunks[0]
 
+    @property
+    def batch_row(self) -> int:
+        """Row of the batch that the row came in, -1 where it came alone."""
+        return int(self.row.raw.row[0])
 
-def detach(rows: FeedbackRows, i: int) -> FeedbackRows:
-    """One row on its own, with a record of its own."""
+
+def detach(rows: FeedbackRows, index: Sequence[int]) -> list[FeedbackRows]:
+    """Chosen rows, each on its own with a record of its own."""
+    by_chunk: dict[int, tuple[Chunk, list[int]]] = {}
+    for i in index:
+        chunk = rows.raw[i].chunk
+        by_chunk.setdefault(id(chunk), (chunk, []))[1].append(i)
+    values: dict[int, bytes | None] = {}
+    for chunk, mine in by_chunk.values():
+        # A row of a batch becomes an event of its own, just as quarantine would write it.
+        batched = [i for i in mine if rows.raw[i].row is not None]
+        found = [Rejected(Reason.LATE, "", rows.raw[i].record, rows.raw[i].row) for i in batched]
+        outputs = to_outputs(chunk, found, "")
+        values |= {i: output.value for i, output in zip(batched, outputs, strict=True)}
+    return [_alone(rows, i, values) for i in index]
+
+
+def _alone(rows: FeedbackRows, i: int, values: dict[int, bytes | None]) -> FeedbackRows:
     chunk, record, batch_row = rows.raw[i]
-    value = chunk.values[record]
-    if batch_row is not None:
-        # The row as an event of its own, just as quarantine would write it.
-        value = to_output(chunk, Rejected(Reason.LATE, "", record, batch_row), "").value
     alone = Chunk(
         chunk.source,
         chunk.partition,
         [chunk.offsets[record]],
         [chunk.keys[record]],
-        [value],
-        [chunk.timestamps[record]],
+        [values.get(i, chunk.values[record])],
+        # Its time was judged when it came in, and shall not be found wanting when it is restored.
+        [int(rows.ts[i])],
         [chunk.headers[record]],
     )
     row = rows.slice(i, i + 1)
-    zero = np.zeros(1, dtype=np.int32)
-    row.raw = RawRows([alone], zero, zero, zero - 1)
+    row.raw = raw_of(alone, -1 if batch_row is None else batch_row)
     return row
+
+
+def raw_of(record: Chunk, batch_row: int) -> RawRows:
+    """Reference of one row to a record of its own, which was a row of a batch unless -1."""
+    zero = np.zeros(1, dtype=np.int32)
+    return RawRows([record], zero, zero, zero + np.int32(batch_row))
 
 
 class EarlyTruth:

@@ -79,7 +79,7 @@ class Groups:
         for segment, known, text in zip(self._segments, self._values, texts[1:], strict=True):
             value = known.get(text)
             if value is None:
-                if len(known) < segment.max_values * CAP_FACTOR:
+                if text != OTHER_VALUE and len(known) < segment.max_values * CAP_FACTOR:
                     value = known[text] = f"{segment.name}={text}"
                 else:
                     value = f"{segment.name}={OTHER_VALUE}"

@@ -67,7 +67,7 @@ class IdIndex:
         return found
 
     def put(self, hashes: Ints, handles: Ints) -> None:
-        """Point hashes, each at most once in the call, at handles; replaces earlier ones."""
+        """Point hashes at handles; replaces earlier ones, of equal hashes any one wins."""
         if (self._used + len(hashes)) * 5 > (self._mask + 1) * 3:
             self._rebuild(len(hashes))
         slots = self._slot(hashes)

@@ -5,7 +5,7 @@ only grow, so a handle never comes to mean another row.
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -170,6 +170,10 @@ class Page:
         self.oldest_waiting = int(rest.min()) if len(rest) else NEVER_EXPIRES
         return slots
 
+    def waiting(self) -> int:
+        """Count the rows that nothing has met and whose horizon has not passed."""
+        return int(((self.flags[: self.used] & (EXPIRED | MATCHED)) == 0).sum())
+
     @property
     def nbytes(self) -> int:
         """Memory of the columns, the ids' own bytes left out."""
@@ -259,14 +263,42 @@ class PageStore:
             # Rows before these expired and were forgotten: their slots stay empty.
             target.skip(start - target.used)
         target.append(rows)
-        self.next_page = max(self.next_page, page + 1)
-        self._open[model] = max(self._open.get(model, -1), page)
+
+    def open_pages(self) -> dict[str, list[int]]:
+        """Per model the page that takes new rows, and how many of its slots are in use."""
+        return {model: [page, self.pages[page].used] for model, page in self._open.items()}
+
+    def reopen(self, open_pages: Mapping[str, Sequence[int]], next_page: int) -> None:
+        """Go on where :meth:`open_pages` was read, after :meth:`restore`.
+
+        Handles that were given out before are never given out again, though their rows may be gone.
+        """
+        self.next_page = next_page
+        for model, (number, used) in open_pages.items():
+            page = self.pages.get(number)
+            if page is not None:
+                if used > page.used:
+                    page.skip(used - page.used)
+                self._open[model] = number
+
+    def holds(self, handles: Ints) -> NDArray[np.bool_]:
+        """Which handles lead to a slot that is in use."""
+        held = self.alive(handles)
+        there = np.flatnonzero(held)
+        for _, page, positions, slots in self.by_page(handles[there]):
+            held[there[positions]] = slots < page.used
+        return held
 
     def alive(self, handles: Ints) -> NDArray[np.bool_]:
         """Which handles lead to a page that is still there."""
         numbers, inverse = np.unique(handles >> PAGE_BITS, return_inverse=True)
         there = np.fromiter((n in self.pages for n in numbers.tolist()), np.bool_, len(numbers))
         return there[inverse]
+
+    def slot_in_use(self, handle: int) -> bool:
+        """Whether one handle leads to a slot that is in use."""
+        page = self.pages.get(handle >> PAGE_BITS)
+        return page is not None and (handle & (PAGE_ROWS - 1)) < page.used
 
     def by_page(self, handles: Ints) -> Iterator[tuple[int, Page, Ints, Ints]]:
         """Split handles by page: page number, page, positions in ``handles``, slots.

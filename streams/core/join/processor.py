@@ -1,5 +1,7 @@
 """The join: predictions and feedback of one partition in, partials out."""
 
+import bisect
+import itertools
 import math
 from collections import Counter
 from collections.abc import Mapping
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 from streams.config import LoadedModel, ModelConfig, Settings
 from streams.config.windows import WindowConfig
 from streams.core.join.books import Books
-from streams.core.join.early import Early, EarlyTruth, detach
+from streams.core.join.early import EarlyTruth, detach, raw_of
 from streams.core.join.facts import ModelFacts
 from streams.core.join.index import ABSENT, hash_ids
 from streams.core.join.matcher import Changes, Matcher
@@ -34,7 +36,7 @@ from streams.core.ticks import NEVER, Slice, TickMerge, TickSource, cut
 from streams.events.columns import FeedbackRows, PredictionBlock, PredictionRows
 from streams.events.intake import Decoded, FeedbackIntake, PredictionIntake
 from streams.events.partitioner import partition_for
-from streams.events.quarantine import to_output
+from streams.events.quarantine import to_output, to_outputs
 from streams.events.reasons import Rejected
 from streams.sinks.payloads import Unmatched, encode, join_id, rfc3339
 from streams.wire import Chunk, Output
@@ -50,11 +52,11 @@ LARGEST_BUNDLE = 700_000
 
 @dataclass(slots=True)
 class Fed:
-    """Records of one tick and source."""
+    """Records of one tick and source; ``chunk`` is kept for what was rejected."""
 
     rows: PredictionRows | FeedbackRows
     rejected: list[Rejected]
-    chunk: Chunk
+    chunk: Chunk | None
 
 
 @dataclass(slots=True)
@@ -91,6 +93,12 @@ class JoinProcessor:
         self._prediction_intake = PredictionIntake(settings, self._partitions)
         self._feedback_intake = FeedbackIntake(settings, self._partitions)
         self._models = {name: ModelState(model) for name, model in settings.models.items()}
+        # The same for all truth, as nobody knows which model it is about; and from the start, as
+        # what is saved says until when it is needed.
+        waits = [model.config.truth_wait for model in settings.models.values()]
+        if pipeline.processing.unknown_models == "accept":
+            waits.append(_config_of_unknown("").truth_wait)
+        self._longest_wait = max(waits, default=0)
         self._waiting = Waiting()
         self._early = EarlyTruth()
         self._books = Books()
@@ -134,7 +142,8 @@ class JoinProcessor:
             self._misplaced += decoded.misplaced
             self.misplaced_hint = decoded.misplaced_hint
         slices = self._slices(chunk, decoded, source.clock)
-        source.feed(slices, chunk.offsets[-1] + 1, now_ms)
+        heard = len(decoded.rows) > 0
+        source.feed(slices, chunk.offsets[-1] + 1, now_ms, heard=heard)
         self.advance(now_ms)
 
     def advance(self, now_ms: int) -> None:
@@ -148,8 +157,13 @@ class JoinProcessor:
 
     def finish(self) -> None:
         """Take what is left, and let event time pass until nothing waits any more (replay)."""
-        clock = max(self._predictions.clock, self._feedback.clock)
-        self._take(clock // self._tick_ms + 1)
+        sources = (self._predictions, self._feedback)
+        last = max(source.clock for source in sources) // self._tick_ms
+        # What came after its tick had been closed waits in a later one.
+        last = max([last, *(source.pending[-1].tick for source in sources if source.pending)])
+        self._take(last + 1)
+        if not self._known:
+            return
         longest = 0
         for name, model in self._models.items():
             config = model.config
@@ -179,7 +193,7 @@ class JoinProcessor:
         self.advance(now_ms)
         news, frontier = self._news, self._merge.frontier
         delta = self._delta()
-        known = frontier > NEVER // self._tick_ms + 1
+        known = self._known
         moved = known and frontier > self._told_frontier
         if not (news.ticks or news.outputs or delta or moved):
             return None
@@ -214,6 +228,8 @@ class JoinProcessor:
             quarantined=dict(self._quarantined),
             accepted=self._prediction_intake.accepted_models(),
             early=self._early.next_number,
+            next_page=self._waiting.store.next_page,
+            open_pages=self._waiting.store.open_pages(),
         )
         return Checkpoint(positions, outputs, state, marker.encode())
 
@@ -243,10 +259,15 @@ class JoinProcessor:
                 self._apply(delta)
                 claimed.update(delta.claimed)
                 early += delta.early
-        self._restore_early([one for one in early if one.number not in claimed])
+        self._waiting.store.reopen(marker.open_pages, marker.next_page)
         moment = marker.frontier * self._tick_ms
+        given_up = moment - self._longest_wait
+        self._restore_early(
+            [one for one in early if one.number not in claimed and one.arrived >= given_up]
+        )
         for page in self._waiting.store.pages.values():
             page.expire(moment - self._model(page.model).horizon)
+        self._settle()
 
     def status(self) -> Mapping[str, float]:
         """Figures for the pipeline's own health."""
@@ -259,7 +280,7 @@ class JoinProcessor:
         figures["state_rows"] = sum(page.used for page in pages)
         figures["buffered_rows"] = self._predictions.pending_rows + self._feedback.pending_rows
         figures["misplaced"] = self._misplaced
-        if self._merge.frontier > NEVER // self._tick_ms + 1:
+        if self._known:
             figures["watermark_timestamp_seconds"] = self._merge.frontier * self._tick_ms / 1000
         return figures
 
@@ -267,6 +288,11 @@ class JoinProcessor:
     def books(self) -> Books:
         """The balances as of the frontier."""
         return self._books
+
+    @property
+    def _known(self) -> bool:
+        """Whether any event time is known."""
+        return self._merge.frontier != NEVER
 
     # -- from records to ticks --------------------------------------------------------------------
 
@@ -287,23 +313,27 @@ class JoinProcessor:
             low, high = np.searchsorted(record, (start, stop)).tolist()
             bad_low, bad_high = np.searchsorted(rejected, (start, stop)).tolist()
             behind = chunk.offsets[stop] if stop < len(offsets) else chunk.offsets[-1] + 1
-            fed = Fed(rows.slice(low, high), decoded.rejected[bad_low:bad_high], chunk)
+            bad = decoded.rejected[bad_low:bad_high]
+            fed = Fed(rows.slice(low, high), bad, chunk if bad else None)
             slices.append(
                 Slice(
                     int(ticks[start]),
                     chunk.offsets[start],
                     behind,
                     int(clock[stop - 1]),
-                    high - low,
+                    high - low + len(bad),
                     fed,
                 )
             )
         return slices
 
     def _take(self, until: int) -> None:
-        for tick in self._merge.ready(until):
-            self._tick(tick)
-        self._expire(self._merge.frontier * self._tick_ms)
+        # Squares of numbers near the end of the range are infinite, and may be.
+        with np.errstate(over="ignore", invalid="ignore"):
+            for tick in self._merge.ready(until):
+                self._tick(tick)
+        if self._known:
+            self._expire(self._merge.frontier * self._tick_ms)
 
     def _tick(self, tick: int) -> None:
         moment = tick * self._tick_ms
@@ -330,9 +360,10 @@ class JoinProcessor:
     def _quarantine(self, fed: list[Fed], source: str) -> None:
         topic = self._settings.pipeline.topics.name(source)
         for part in fed:
-            for rejected in part.rejected:
-                self._news.outputs.append(to_output(part.chunk, rejected, topic))
-                self._quarantined[f"{source}:{rejected.reason}"] += 1
+            if part.chunk is None:
+                continue
+            self._news.outputs += to_outputs(part.chunk, part.rejected, topic)
+            self._quarantined.update(f"{source}:{rejected.reason}" for rejected in part.rejected)
             count = len(part.rejected)
             if source == PREDICTIONS:
                 self._books.predictions_in += count
@@ -421,9 +452,9 @@ class JoinProcessor:
                 self._match(name, rows, index, handles[index], facts)
         for i in sorted(i for part in late for i in part.tolist()):
             self._books.feedback_late += 1
-            self._unmatched("late", rows, i)
-        for i in np.flatnonzero(absent).tolist():
-            self._wait(rows, i, moment)
+            self._unmatched("late", rows, i, moment)
+        for row in detach(rows, np.flatnonzero(absent).tolist()):
+            self._wait(row, moment)
 
     def _match(
         self,
@@ -444,20 +475,14 @@ class JoinProcessor:
             self._quarantined[f"{FEEDBACK}:{reason}"] += 1
             self._books.feedback_quarantined += 1
         for i in verdict.conflicts:
-            self._unmatched("conflict", rows, i, name)
+            self._unmatched("conflict", rows, i, self._moment, name)
 
-    def _wait(self, rows: FeedbackRows, i: int, moment: int) -> None:
-        early = self._early.add(detach(rows, i), moment)
+    def _wait(self, row: FeedbackRows, moment: int) -> None:
+        early = self._early.add(row, moment)
         self._books.feedback_waiting += 1
-        self._remember_early(early)
-
-    def _remember_early(self, early: Early) -> None:
         delta = self._news.delta
-        delta.early.append(EarlyRecord(early.number, early.arrived, early.chunk))
-        delta.needed_until = max(delta.needed_until, early.arrived + self._longest_wait())
-
-    def _longest_wait(self) -> int:
-        return max((m.config.truth_wait for m in self._models.values()), default=0)
+        delta.early.append(EarlyRecord(early.number, moment, early.chunk, early.batch_row))
+        delta.needed_until = max(delta.needed_until, moment + self._longest_wait)
 
     def _reduce(
         self, name: str, found: ModelFacts, moment: int, news: dict[str, ModelNews]
@@ -476,35 +501,51 @@ class JoinProcessor:
 
     def _expire(self, moment: int) -> None:
         self._moment = moment
-        expired_topic = "expired" in self._publish_unmatched
+        tell = "expired" in self._publish_unmatched
+        unmet: list[tuple[int, int, int]] = []
         gone = []
         for number, page in self._waiting.store.pages.items():
             model = self._model(page.model)
             slots = page.expire(moment - model.horizon)
             if len(slots):
-                unmet = slots[(page.flags[slots] & MATCHED) == 0]
-                self._books.predictions_waiting -= len(unmet)
-                self._books.predictions_expired += len(unmet)
-                if expired_topic:
-                    for one, ts in zip(page.ids(unmet), page.ts[unmet].tolist(), strict=True):
-                        self._publish(
-                            Unmatched(
-                                id=join_id(["expired", str(self._partition), one, str(ts)]),
-                                reason="expired",
-                                prediction_id=one,
-                                timestamp=rfc3339(ts),
-                                at=rfc3339(ts + model.horizon),
-                                model=page.model,
-                            )
-                        )
+                slots = slots[(page.flags[slots] & MATCHED) == 0]
+                self._books.predictions_waiting -= len(slots)
+                self._books.predictions_expired += len(slots)
+                if tell:
+                    due = (page.ts[slots] + model.horizon).tolist()
+                    unmet += zip(due, itertools.repeat(number), slots.tolist())
             if page.newest + model.retention < moment:
                 gone.append(number)
+        orphans = self._early.expire(moment - self._longest_wait)
+        self._books.feedback_waiting -= len(orphans)
+        self._books.feedback_orphan += len(orphans)
+        # In the order in which they fell due, so that it makes no difference how far time moved.
+        unmet.sort()
+        for early in orphans:
+            due = early.arrived + self._longest_wait
+            behind = bisect.bisect_left(unmet, (due + 1,))
+            for one in unmet[:behind]:
+                self._expired(*one)
+            del unmet[:behind]
+            self._unmatched("orphan", early.row, 0, due)
+        for one in unmet:
+            self._expired(*one)
         for number in gone:
             self._waiting.drop(number)
-        for early in self._early.expire(moment - self._longest_wait()):
-            self._books.feedback_waiting -= 1
-            self._books.feedback_orphan += 1
-            self._unmatched("orphan", early.row, 0)
+
+    def _expired(self, due: int, number: int, slot: int) -> None:
+        page = self._waiting.store.pages[number]
+        one, ts = page.id_bytes(slot).decode(), int(page.ts[slot])
+        self._publish(
+            Unmatched(
+                id=join_id(["expired", str(self._partition), one, str(ts)]),
+                reason="expired",
+                prediction_id=one,
+                timestamp=rfc3339(ts),
+                at=rfc3339(due),
+                model=page.model,
+            )
+        )
 
     # -- outputs ----------------------------------------------------------------------------------
 
@@ -513,6 +554,7 @@ class JoinProcessor:
         reason: Literal["late", "orphan", "conflict"],
         rows: FeedbackRows,
         i: int,
+        at: int,
         model: str | None = None,
     ) -> None:
         if reason not in self._publish_unmatched:
@@ -527,7 +569,7 @@ class JoinProcessor:
                 reason=reason,
                 prediction_id=rows.ids[i],
                 timestamp=rfc3339(int(rows.ts[i])),
-                at=rfc3339(self._moment),
+                at=rfc3339(at),
                 model=model,
                 actual=rows.text.values[text]
                 if text >= 0
@@ -603,7 +645,7 @@ class JoinProcessor:
             delta.needed_until = max(delta.needed_until, moment + longest)
         if delta.claimed:
             moment = self._merge.frontier * self._tick_ms
-            delta.needed_until = max(delta.needed_until, moment + self._longest_wait())
+            delta.needed_until = max(delta.needed_until, moment + self._longest_wait)
         return delta
 
     def _groups_record(self) -> StateRecord:
@@ -625,26 +667,40 @@ class JoinProcessor:
         for part in delta.rows:
             waiting.put_back(part.page, part.start, part.model, part.score_width, part.rows)
         for change in delta.changes.labels:
-            there = np.flatnonzero(waiting.store.alive(change.handles))
+            there = np.flatnonzero(waiting.store.holds(change.handles))
             for _, page, positions, slots in waiting.store.by_page(change.handles[there]):
                 page.label[slots] = change.label[there[positions]]
                 page.label_ts[slots] = change.label_ts[there[positions]]
                 page.flags[slots] |= LABELLED | MATCHED
         for handle, key in delta.changes.outcomes:
-            held = waiting.store.pages.get(handle >> PAGE_BITS)
-            if held is not None:
+            if waiting.store.slot_in_use(handle):
+                page = waiting.store.pages[handle >> PAGE_BITS]
                 slot = handle & (PAGE_ROWS - 1)
-                held.outcomes[slot] |= 1 << key[0]
-                held.flags[slot] |= MATCHED
+                page.outcomes[slot] |= 1 << key[0]
+                page.flags[slot] |= MATCHED
                 waiting.extras.outcomes.setdefault(handle, set()).add(key)
-        waiting.extras.weights.update(delta.changes.weights)
-        waiting.extras.gains.update(delta.changes.gains)
+        for handle, weight in delta.changes.weights.items():
+            if waiting.store.slot_in_use(handle):
+                waiting.extras.weights[handle] = weight
+        for handle, gains in delta.changes.gains.items():
+            if waiting.store.slot_in_use(handle):
+                waiting.extras.gains[handle] = gains
 
     def _restore_early(self, records: list[EarlyRecord]) -> None:
         for one in sorted(records, key=lambda one: one.number):
             rows = self._feedback_intake.decode(one.record, NEVER, one.record.timestamps[0]).rows
             if len(rows):
-                self._early.add(detach(rows, 0), one.arrived, one.number)
+                rows.raw = raw_of(one.record, one.batch_row)
+                self._early.add(rows, one.arrived, one.number)
+
+    def _settle(self) -> None:
+        """Balance the books where horizons were configured anew since they were written."""
+        books = self._books
+        waiting = sum(page.waiting() for page in self._waiting.store.pages.values())
+        books.predictions_expired += books.predictions_waiting - waiting
+        books.predictions_waiting = waiting
+        books.feedback_orphan += books.feedback_waiting - len(self._early)
+        books.feedback_waiting = len(self._early)
 
     def _windows(self, name: str) -> tuple[WindowConfig, ...]:
         model = self._settings.models.get(name)
@@ -654,14 +710,17 @@ class JoinProcessor:
         state = self._models.get(name)
         if state is None:
             # A model that no file describes, let in because the configuration says so.
-            config = ModelConfig(model=name, task="outcome")
-            loaded = LoadedModel(config, self._settings.pipeline.windows)
+            loaded = LoadedModel(_config_of_unknown(name), self._settings.pipeline.windows)
             state = self._models[name] = ModelState(loaded)
         return state
 
     @staticmethod
     def _news_of(news: dict[str, ModelNews], name: str, model: ModelState) -> ModelNews:
         return news.setdefault(name, ModelNews(model.layout.fingerprint))
+
+
+def _config_of_unknown(name: str) -> ModelConfig:
+    return ModelConfig(model=name or "unknown", task="outcome")
 
 
 def _series(model: ModelState, block: PredictionBlock, name: str) -> NDArray[np.float64]:

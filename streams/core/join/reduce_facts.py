@@ -178,7 +178,8 @@ def _multiclass(
     table.sparse["confusion"] = _sparse(cells, answered, keys, weight[answered])
     if facts.score is None:
         return
-    scored = np.flatnonzero(~np.isnan(facts.score).any(axis=1))
+    # NaN where there is no score; probabilities that are all 0 say nothing either.
+    scored = np.flatnonzero(facts.score.sum(axis=1) > 0)
     if not len(scored):
         return
     score, truth, w = facts.score[scored], actual[scored], weight[scored]

@@ -49,9 +49,13 @@ def _column(layout: Layout, block: PredictionBlock, name: str) -> Coded:
     if name in layout.categorical:
         return block.categorical[layout.categorical.index(name)]
     if name in layout.numeric:
-        texts = [repr(value) for value in block.numeric[:, layout.numeric.index(name)].tolist()]
-        values, codes = np.unique(np.array(texts), return_inverse=True)
-        return Coded(values.tolist(), codes.astype(np.int32))
+        numbers = block.numeric[:, layout.numeric.index(name)]
+        values, codes = np.unique(numbers, return_inverse=True)
+        missing = np.isnan(numbers)
+        return Coded(
+            [repr(value) for value in values.tolist()],
+            np.where(missing, MISSING, codes).astype(np.int32),
+        )
     return block.tags.get(name) or Coded.absent(len(block))
 
 

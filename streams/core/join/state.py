@@ -37,11 +37,12 @@ class NewPage:
 
 @dataclass(slots=True)
 class EarlyRecord:
-    """Truth that began to wait."""
+    """Truth that began to wait; ``batch_row`` is -1 unless it came in a batch."""
 
     number: int
     arrived: int
     record: Chunk
+    batch_row: int
 
 
 @dataclass(slots=True)
@@ -118,6 +119,9 @@ class Marker:
         quarantined: rows in quarantine by source and reason.
         accepted: unknown models that were let in.
         early: number of the next truth that has to wait.
+        next_page: number of the next page.
+        open_pages: per model the page that takes new rows, and its slots in use. Rows at its end
+            may be forgotten already, yet their slots must not be given to others.
     """
 
     sequence: int
@@ -129,6 +133,8 @@ class Marker:
     quarantined: dict[str, int]
     accepted: list[str]
     early: int
+    next_page: int
+    open_pages: dict[str, list[int]]
 
     def encode(self) -> bytes:
         """Encode as a checkpoint's marker."""
@@ -144,6 +150,8 @@ class Marker:
                 self.quarantined,
                 self.accepted,
                 self.early,
+                self.next_page,
+                self.open_pages,
             ]
         )
 
@@ -236,11 +244,12 @@ def _pack_early(early: EarlyRecord) -> list[Any]:
         record.values[0],
         record.timestamps[0],
         [list(header) for header in record.headers[0]],
+        early.batch_row,
     ]
 
 
 def _unpack_early(packed: Sequence[Any]) -> EarlyRecord:
-    number, arrived, source, partition, offset, key, value, timestamp, headers = packed
+    number, arrived, source, partition, offset, key, value, timestamp, headers, batch_row = packed
     record = Chunk(
         source,
         partition,
@@ -250,4 +259,4 @@ def _unpack_early(packed: Sequence[Any]) -> EarlyRecord:
         [timestamp],
         [tuple((name, text) for name, text in headers)],
     )
-    return EarlyRecord(number, arrived, record)
+    return EarlyRecord(number, arrived, record, batch_row)

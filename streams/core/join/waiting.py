@@ -68,6 +68,14 @@ class Waiting:
 
     def find(self, ids: Sequence[str], hashes: Ints) -> Ints:
         """Handle of each id, ABSENT where it is not remembered."""
+        handles = self._find(ids, hashes)
+        if self._collided:
+            # The id that holds the hash may be gone, and with it the entry.
+            for i in np.flatnonzero(handles == ABSENT).tolist():
+                handles[i] = self._collided.get(ids[i], ABSENT)
+        return handles
+
+    def _find(self, ids: Sequence[str], hashes: Ints) -> Ints:
         handles = self.index.find(hashes)
         held = np.flatnonzero(handles != ABSENT)
         if not len(held):
@@ -76,12 +84,9 @@ class Waiting:
         handles[held[~alive]] = ABSENT
         held = held[alive]
         for _, page, positions, slots in self.store.by_page(handles[held]):
-            rows = held[positions].tolist()
-            same = page.same_ids(slots, *encode_ids([ids[i] for i in rows]))
-            if not same.all():
-                for which in np.flatnonzero(~same).tolist():
-                    i = rows[which]
-                    handles[i] = self._collided.get(ids[i], ABSENT)
+            rows = held[positions]
+            same = page.same_ids(slots, *encode_ids([ids[i] for i in rows.tolist()]))
+            handles[rows[~same]] = ABSENT
         return handles
 
     def add(
@@ -99,6 +104,9 @@ class Waiting:
         self._point(rows.ids, hash_ids(rows.ids), handles)
 
     def _point(self, ids: Sequence[str], hashes: Ints, handles: Ints) -> None:
+        if self._collided:
+            for one in ids:
+                self._collided.pop(one, None)
         before = self.index.find(hashes)
         taken = np.flatnonzero(before != ABSENT)
         taken = taken[self.store.alive(before[taken])] if len(taken) else taken
@@ -107,7 +115,11 @@ class Waiting:
             free = np.ones(len(hashes), dtype=np.bool_)
             free[taken] = False
             hashes, handles = hashes[free], handles[free]
+            ids = [ids[i] for i in np.flatnonzero(free).tolist()]
         self.index.put(hashes, handles)
+        lost = np.flatnonzero(self.index.find(hashes) != handles)
+        for i in lost.tolist():
+            self._collided[ids[i]] = int(handles[i])
 
     def _point_taken(
         self, ids: Sequence[str], hashes: Ints, handles: Ints, before: Ints, taken: Ints
