@@ -1,0 +1,52 @@
+"""``driftline worker``: join, measure, watch, alert."""
+
+import logging
+import sys
+
+import structlog
+import typer
+
+from streams.cli import output
+from streams.config.load import load
+from streams.edge.errors import EdgeError
+from streams.edge.run import run
+from streams.edge.worker import worker_app
+
+app = typer.Typer()
+
+
+@app.command()
+def worker(config: output.ConfigOption = output.DEFAULT_CONFIG) -> None:
+    """Run a worker until SIGTERM or SIGINT; start as many as there are partitions to share."""
+    settings = load(config)
+    log_to_stderr()
+    try:
+        code = run(worker_app(settings))
+    except EdgeError as error:
+        raise output.CommandError(str(error)) from error
+    if code:
+        raise typer.Exit(code)
+
+
+def log_to_stderr() -> None:
+    """Log as JSON lines, or readably on a terminal; what is not ours from WARNING on."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    last = (
+        structlog.dev.ConsoleRenderer()
+        if sys.stderr.isatty()
+        else structlog.processors.JSONRenderer()
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last],
+        )
+    )
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("streams").setLevel(logging.INFO)
