@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
+from streams.core.processor import Processor
 from streams.edge.delivery import Delivery, TopicPartition
 from streams.edge.errors import OwnershipError, TopicError
 from streams.edge.ledger import OffsetLedger, Verdict
@@ -359,6 +360,10 @@ class Runtime:
 
     # Status
 
+    def processors(self) -> list[Processor]:
+        """Return the processors at work."""
+        return [slot.processor for slot in self._slots() if slot.parked is None]
+
     def status(self) -> EdgeStatus:
         """Describe the worker."""
         consumer = self._consumer
@@ -381,15 +386,6 @@ class Runtime:
         if self._phase == "running":
             return "" if has_partitions else "no partitions assigned"
         return self._phase
-
-    def processors(self) -> dict[tuple[str, int], object]:
-        """Return the live processors by stage and partition, for whoever shows what they hold."""
-        return {
-            (stage.name, slot.partition): slot.processor
-            for stage in self._stages.values()
-            for slot in stage.slots.values()
-            if slot.parked is None
-        }
 
     def _failed(self) -> bool:
         return self._failure is not None
