@@ -11,12 +11,13 @@ from streams.core.monitor.watch import AlertBookFactory, ModelWatch, Published
 from streams.core.partials import Bundle
 from streams.core.processor import Checkpoint, Saved, StateRecord
 from streams.events.partitioner import partition_for
-from streams.sinks.payloads import Alert, Window, encode
+from streams.sinks.payloads import Alert, DriftEvent, Window, encode
 from streams.wire import Chunk, Output
 
 log = logging.getLogger(__name__)
 
 SOURCE = "partials"
+_COUNTED = {Window: "windows_published", Alert: "alert_events", DriftEvent: "drift_events"}
 _LEAST_LOG = 1_000_000
 _MOST_LOG = 64_000_000
 
@@ -57,7 +58,6 @@ class MonitorProcessor:
     def __init__(self, settings: Settings, partition: int, alert_book: AlertBookFactory) -> None:
         partitions = settings.pipeline.topics.monitor_partitions
         self._tick = settings.tick_ms
-        self._known = settings.models.keys()
         self._watches = {
             name: ModelWatch(model, settings.tick_ms, alert_book)
             for name, model in sorted(settings.models.items())
@@ -70,15 +70,13 @@ class MonitorProcessor:
         self._position: int | None = None
         self._saved_position: int | None = None
         self._published_up_to = -1
-        self._snapshot = Marker(VERSION, 0, 0, 0, 0, 0, 0)
+        self._snapshot = Marker(VERSION, 0, 0, 0, 0, 0)
         self._logged = 0
-        self._counts = {
+        self._counts: dict[str, int] = {
             "bundles": 0,
             "rejected": 0,
             "news_unknown": 0,
-            "windows_published": 0,
-            "alerts_published": 0,
-            "drift_published": 0,
+            **dict.fromkeys(_COUNTED.values(), 0),
         }
 
     # -- the processor protocol ------------------------------------------------------------------
@@ -91,7 +89,7 @@ class MonitorProcessor:
         """
         marker = Marker.decode(saved.marker)
         self._snapshot = marker
-        self._first = self._position = marker.taken_at
+        self._first = self._position = self._saved_position = marker.taken_at
         self._published_up_to = marker.position
         if not marker.number:
             return
@@ -115,6 +113,7 @@ class MonitorProcessor:
             if self._first is None:
                 self._first = offset
             for payload in self._read(value or b""):
+                self._counts[_COUNTED[type(payload)]] += 1
                 # What an earlier run published before its last checkpoint is out already.
                 if offset >= self._published_up_to:
                     self._outputs.append(_output(payload))
@@ -142,7 +141,6 @@ class MonitorProcessor:
             last.taken_at if last.number else self._first,
             max(position, self._published_up_to),
             last.size,
-            self._logged,
         )
         outputs, self._outputs = self._outputs, []
         self._saved_position = position
@@ -205,11 +203,12 @@ class MonitorProcessor:
                 watch.begin(moment - self._tick)
         found: list[Published] = []
         for name in sorted({name for models in news for name in models}):
-            watch = self._watches.get(name)
-            if watch is None:
+            if name not in self._watches:
                 self._counts["news_unknown"] += 1
                 continue
-            found += watch.take([models[name] for models in news if name in models], moment)
+            found += self._watches[name].take(
+                [models[name] for models in news if name in models], moment
+            )
         return found
 
     def _pass_time(self, until: int) -> list[Published]:
@@ -237,7 +236,7 @@ class MonitorProcessor:
             "models": {name: watch.snapshot() for name, watch in self._watches.items()},
         }
         records, size = split(last.number + 1, state)
-        self._snapshot = Marker(VERSION, last.number + 1, len(records), position, position, size, 0)
+        self._snapshot = Marker(VERSION, last.number + 1, len(records), position, position, size)
         self._logged = 0
         return [*records, *deletions(last.number, last.parts)]
 

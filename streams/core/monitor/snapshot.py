@@ -22,7 +22,6 @@ class Marker(msgspec.Struct, frozen=True):
         taken_at: offset of the first record that the snapshot does not include.
         position: offset of the first record whose outputs are not all out.
         size: bytes of the snapshot.
-        logged: bytes read since the snapshot.
     """
 
     version: int
@@ -31,7 +30,6 @@ class Marker(msgspec.Struct, frozen=True):
     taken_at: int
     position: int
     size: int
-    logged: int
 
     def encode(self) -> bytes:
         """Encode for the state topic."""

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from streams.core.monitor.metrics.values import NOTHING
 from streams.core.partials import FloatArray
 
 
@@ -24,7 +25,7 @@ def by_outcome(sums: dict[int, float], first: int, bins: int) -> tuple[FloatArra
         for key, value in sums.items():
             if first <= key < last:
                 out[key - first] = value
-    np.maximum(out, 0.0, out=out)
+    out[out <= NOTHING] = 0.0
     return out[0::2], out[1::2]
 
 

@@ -91,9 +91,12 @@ def multiclass(
 
 
 def _average(values: list[tuple[float, float]], n: float) -> MetricValue | None:
+    if not values:
+        return None
     total = sum(weight for _, weight in values)
     if total <= NOTHING:
-        return None
+        # Only classes that never occurred have a value: scikit-learn then averages plainly.
+        return plain(sum(value for value, _ in values) / len(values), n)
     return plain(sum(value * weight for value, weight in values) / total, n)
 
 
