@@ -101,6 +101,8 @@ class Replay:
                     join.end(feed.source)
             self._checkpoint()
             progress(sum(feed.read for feed in feeds))
+        for monitor in self.monitors:
+            monitor.end()
         for join in self.joins:
             join.finish()
         self._checkpoint()

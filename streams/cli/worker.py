@@ -1,6 +1,7 @@
 """``driftline worker``: join, measure, watch, alert."""
 
 import logging
+import os
 import sys
 
 import structlog
@@ -24,8 +25,10 @@ def worker(config: output.ConfigOption = output.DEFAULT_CONFIG) -> None:
         code = run(worker_app(settings))
     except EdgeError as error:
         raise output.CommandError(str(error)) from error
-    if code:
-        raise typer.Exit(code)
+    # Leaving the interpreter the long way makes the sketches' binding print pages of complaints
+    # about objects that live as long as the process.
+    logging.shutdown()
+    os._exit(code)
 
 
 def log_to_stderr() -> None:

@@ -146,6 +146,11 @@ class MonitorProcessor:
         self._saved_position = position
         return Checkpoint({SOURCE: position}, outputs, records, marker.encode())
 
+    def end(self) -> None:
+        """Note that the record ends here (replay): silence from now on means nothing."""
+        for watch in self._watches.values():
+            watch.end()
+
     def status(self) -> Mapping[str, float]:
         """Figures for the pipeline's own health, by metric name without prefix."""
         figures: dict[str, float] = dict(self._counts)

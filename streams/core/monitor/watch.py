@@ -65,6 +65,7 @@ class ModelWatch:
         self._last_prediction = -1
         self._last_label = -1
         self._since = 0
+        self._ended = False
         self.next_moment = 0
         """When something is due next."""
         self.mismatches = 0
@@ -76,6 +77,10 @@ class ModelWatch:
         """Begin to watch: nothing before ``moment`` is expected of the model."""
         self._since = moment
         self._plan(moment)
+
+    def end(self) -> None:
+        """Note that the record ends here (replay): silence from now on means nothing."""
+        self._ended = True
 
     def _plan(self, moment: int) -> None:
         boundary = (moment // self._pane + 1) * self._pane
@@ -172,6 +177,8 @@ class ModelWatch:
             if event.start >= self._latest.get(key, (event.start,))[0]:
                 self._latest[key] = (event.start, payload)
             yield payload
+        elif event.start < self._since or self._ended:
+            return  # empty only because watching began later, or the record ended earlier
         yield from self._raise(self._book.on_window(event))
 
     def _tell_drift(self, event: DriftDetected) -> Iterator[Published]:
@@ -179,6 +186,8 @@ class ModelWatch:
         yield from self._raise(self._book.on_drift(event))
 
     def _tell_time(self, moment: int) -> Iterator[Published]:
+        if self._ended:
+            return
         event = TimePassed(self._name, moment, self._last_prediction, self._last_label, self._since)
         yield from self._raise(self._book.on_time(event))
 
