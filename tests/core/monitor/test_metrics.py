@@ -73,7 +73,11 @@ def binary_rows(seed: int, n: int, *, weighted: bool = False) -> list[Row]:
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10_000), n=st.integers(1, 300), weighted=st.booleans())
-def test_binary_metrics_are_those_of_scikit_learn(seed: int, n: int, weighted: bool) -> None:
+def test_binary_metrics_are_those_of_scikit_learn(
+    seed: int,
+    n: int,
+    weighted: bool,  # noqa: FBT001 - hypothesis passes it by name
+) -> None:
     rows = binary_rows(seed, n, weighted=weighted)
     found = binary(cell_of(BINARY.quality(rows)), BINARY.layout)
     y = np.array([r.actual for r in rows])
@@ -380,7 +384,7 @@ def test_truth_that_was_taken_back_leaves_nothing_to_measure(
             Cell(
                 dense={name: -values for name, values in back.dense.items()},
                 sparse={n: {k: -v for k, v in s.items()} for n, s in back.sparse.items()},
-                moments={"actual_removed": values for values in back.moments.values()},
+                moments={f"{name}_removed": values for name, values in back.moments.items()},
             )
         )
     assert measure(cell) == {}

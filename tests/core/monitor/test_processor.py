@@ -3,6 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -277,8 +278,7 @@ def test_revisions_count_up_and_never_repeat_content_except_for_the_final_mark()
         assert [p["revision"] for p in history] == list(range(len(history)))
         assert [p["final"] for p in history] == [False] * (len(history) - 1) + [True]
         contents = [{k: v for k, v in p.items() if k not in changing} for p in history]
-        for before, after in zip(contents[:-1], contents[1:-1], strict=False):
-            assert before != after
+        assert all(before != after for before, after in pairwise(contents[:-1]))
     assert max(len(history) for history in seen.values()) > 3
 
 

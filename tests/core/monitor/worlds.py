@@ -12,7 +12,15 @@ from detectors.sketches.hyperloglog import HyperLogLog
 from streams.config import ModelConfig, PipelineConfig, Settings
 from streams.core.layout import Layout, layout_of
 from streams.core.logbins import log_keys
-from streams.core.partials import Bundle, Cell, CellKey, CellTable, ModelNews, SparseColumn
+from streams.core.partials import (
+    Bundle,
+    Cell,
+    CellKey,
+    CellTable,
+    ModelNews,
+    SparseColumn,
+    add_table,
+)
 from streams.profile.model import ReferenceProfile
 from streams.wire import Chunk
 
@@ -95,10 +103,7 @@ class World:
     # -- cells -----------------------------------------------------------------------------------
 
     def segments(self, row: Row) -> list[str]:
-        found = ["*"]
-        for segment in self.config.segments:
-            found.append(f"{segment.name}={'|'.join(row.tags.get(tag, '') for tag in segment.by)}")
-        return found
+        return ["*", *(f"{s.name}={row.tags.get(s.by[0], '')}" for s in self.config.segments)]
 
     def _keys(self, row: Row, view: str, moment: int, segments: Sequence[str]) -> list[CellKey]:
         pane = moment // self.layout.pane * self.layout.pane
@@ -339,12 +344,10 @@ class World:
 
 def cell_of(table: CellTable | None, view: str = "prediction_time", segment: str = "*") -> Cell:
     """All rows of a table of one view and segment, merged."""
-    from streams.core.partials import add_table  # noqa: PLC0415 - the code under test, on demand
-
     total = Cell()
-    assert table is not None
-    for _ in add_table(table, lambda k: total if (k.view, k.segment) == (view, segment) else None):
-        pass
+    if table is not None:
+        wanted = (view, segment)
+        list(add_table(table, lambda key: total if (key.view, key.segment) == wanted else None))
     return total
 
 
