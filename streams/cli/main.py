@@ -27,7 +27,6 @@ COMMANDS = {
     "publish": ("streams.cli.publish", "Publish predictions or truth."),
     "replay": ("streams.cli.replay", "Run recorded events through the same pipeline."),
     "alerts": ("streams.cli.alerts", "Follow and list alerts."),
-    "quarantine": ("streams.cli.quarantine", "Look into the quarantine, and send events again."),
     "version": ("streams.cli.version", "Print the version."),
 }
 """Module and one line of help, by the command's name."""
