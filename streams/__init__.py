@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from streams.publish import (
+        EventLog,
         InMemoryPublisher,
         InvalidEventError,
         Loss,
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "EventLog",
     "InMemoryPublisher",
     "InvalidEventError",
     "Loss",

@@ -1,9 +1,11 @@
 """The calls that services make, whatever becomes of the events behind them."""
 
+import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from streams.publish.encode import (
     InvalidEventError,
@@ -15,7 +17,7 @@ from streams.publish.encode import (
 )
 from streams.publish.ids import in_sample, new_id
 from streams.publish.settings import MAX_EVENT_BYTES, PublisherSettings
-from streams.publish.stats import Loss
+from streams.publish.stats import Loss, PublisherStats
 
 
 class EventLog(ABC):
@@ -257,6 +259,60 @@ class EventLog(ABC):
         self._refuse(Loss.INVALID, rows, str(failure))
         if self._settings.strict:
             raise failure
+
+    @abstractmethod
+    def stats(self) -> PublisherStats:
+        """Return the counts of this process's events."""
+
+    @abstractmethod
+    def flush(self, timeout: float = 5.0) -> int:
+        """Wait until nothing is pending.
+
+        Args:
+            timeout: most seconds to wait.
+
+        Returns:
+            Events that are still pending; 0 when all were delivered or lost.
+        """
+
+    @abstractmethod
+    def close(self, timeout: float = 5.0) -> None:
+        """Deliver what is pending, count the rest as lost, and stop; repeated calls are harmless.
+
+        Args:
+            timeout: most seconds to spend on delivery. Events that Kafka has not confirmed by then
+                count as lost with the reason ``closed``, though some may have arrived.
+        """
+
+    async def aflush(self, timeout: float = 5.0) -> int:  # noqa: ASYNC109 - the twin of flush
+        """Wait like ``flush`` while other tasks run."""
+        return await asyncio.to_thread(self.flush, timeout)
+
+    async def aclose(self, timeout: float = 5.0) -> None:  # noqa: ASYNC109 - the twin of close
+        """Close like ``close`` while other tasks run."""
+        await asyncio.to_thread(self.close, timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
 
     @abstractmethod
     def _accept(self, topic: str, key: bytes | None, value: bytes, rows: int) -> None:

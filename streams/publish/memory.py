@@ -50,6 +50,13 @@ class InMemoryPublisher(EventLog):
         lost = dict(self._lost)
         return PublisherStats(logged=delivered + sum(lost.values()), delivered=delivered, lost=lost)
 
+    def flush(self, timeout: float = 5.0) -> int:  # noqa: ARG002 - nothing is ever pending
+        """Return 0 at once."""
+        return 0
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Do nothing; events can still be looked at."""
+
     def clear(self) -> None:
         """Forget all events and losses."""
         self.predictions.clear()

@@ -1,11 +1,9 @@
 """The publisher that sends to Kafka."""
 
-import asyncio
 import os
 import threading
 import time
-from types import TracebackType
-from typing import Self, Unpack
+from typing import Unpack
 
 from streams.publish.api import EventLog
 from streams.publish.lifecycle import attach
@@ -58,36 +56,16 @@ class Publisher(EventLog):
         return self._queue.stats()
 
     def flush(self, timeout: float = 5.0) -> int:
-        """Wait until nothing is pending.
-
-        Args:
-            timeout: most seconds to wait.
-
-        Returns:
-            Events that are still pending; 0 when all were delivered or lost.
-        """
+        """Wait until nothing is pending; see ``EventLog.flush``."""
         return self._queue.wait_settled(timeout)
 
     def close(self, timeout: float = 5.0) -> None:
-        """Deliver what is pending, count the rest as lost, and stop; repeated calls are harmless.
-
-        Args:
-            timeout: most seconds to spend on delivery. Events that Kafka has not confirmed by then
-                count as lost with the reason ``closed``, though some may have arrived.
-        """
+        """Deliver what is pending and stop; see ``EventLog.close``."""
         self._queue.close(timeout)
         with self._starting:
             sender = self._sender
         if sender is not None:
             sender.join(timeout + _GRACE_SECONDS)
-
-    async def aflush(self, timeout: float = 5.0) -> int:  # noqa: ASYNC109 - the twin of flush
-        """Wait like ``flush`` while other tasks run."""
-        return await asyncio.to_thread(self.flush, timeout)
-
-    async def aclose(self, timeout: float = 5.0) -> None:  # noqa: ASYNC109 - the twin of close
-        """Close like ``close`` while other tasks run."""
-        await asyncio.to_thread(self.close, timeout)
 
     def restart(self) -> None:
         """Begin with an empty queue and no thread, as after a fork; not for application code."""
@@ -100,28 +78,6 @@ class Publisher(EventLog):
         self._sender: Sender | None = None
         self._reporter = LossReporter(settings.on_loss)
         self._queue = EventQueue(settings.max_events, settings.max_bytes, settings.when_full)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     def _accept(self, topic: str, key: bytes | None, value: bytes, rows: int) -> None:
         # Servers that fork in C may not run Python's hooks.

@@ -41,6 +41,7 @@ class Sender:
         self._next_metadata = 0.0
         self._partitions: dict[str, tuple[int, float]] = {}
         self._flying = 0
+        self._flying_rows = 0
         self._flying_bytes = 0
         self._forget_settled()
 
@@ -107,24 +108,27 @@ class Sender:
     def _send(self, topic: str, key: bytes, value: bytes, rows: int) -> None:
         producer = self._connect()
         self._flying += 1
+        self._flying_rows += rows
         self._flying_bytes += len(value)
         settled = partial(self._on_delivery, rows, len(value))
         if producer is None:
-            settled(KafkaError(KafkaError._FAIL), None)  # noqa: SLF001 - a public code
+            settled(KafkaError(KafkaError._FAIL, "no producer"), None)  # noqa: SLF001 - a public code
             return
         while True:
             try:
                 producer.produce(topic, value, key, on_delivery=settled)
             except BufferError:
                 producer.poll(_POLL_SECONDS)
-            except KafkaException as failure:
-                settled(failure.args[0], None)
+            except Exception as failure:  # noqa: BLE001 - whatever it is, the event has to settle
+                known = failure.args[0] if isinstance(failure, KafkaException) else None
+                settled(known or KafkaError(KafkaError._FAIL, str(failure)), None)  # noqa: SLF001 - as above
                 return
             else:
                 return
 
     def _on_delivery(self, rows: int, size: int, error: KafkaError | None, _message: Any) -> None:
         self._flying -= 1
+        self._flying_rows -= rows
         self._flying_bytes -= size
         self._settled_entries += 1
         self._settled_bytes += size
@@ -141,22 +145,23 @@ class Sender:
             if partitions:
                 self._send_split(entry, partitions)
             elif now - entry.created > self._settings.delivery_timeout:
-                self._settled_entries += 1
-                self._settled_bytes += len(entry.value)
-                self._lose(
-                    Loss.DELIVERY_FAILED, entry.rows, f"partitions of {entry.topic} not known"
-                )
+                self._drop(entry, Loss.DELIVERY_FAILED, f"partitions of {entry.topic} not known")
             else:
                 self._waiting_batches.append(entry)
 
     def _send_split(self, entry: Entry, partitions: int) -> None:
-        split = split_batch(
-            entry.value,
-            partitions,
-            max_row_bytes=MAX_EVENT_BYTES,
-            max_bytes=MAX_BATCH_BYTES,
-            sample_rate=self._settings.sample_rate,
-        )
+        try:
+            split = split_batch(
+                entry.value,
+                partitions,
+                max_row_bytes=MAX_EVENT_BYTES,
+                max_bytes=MAX_BATCH_BYTES,
+                sample_rate=self._settings.sample_rate,
+            )
+        except Exception:
+            _LOGGER.exception("a batch could not be split")
+            self._drop(entry, Loss.INVALID, "a batch could not be split")
+            return
         # The batch's place in the books passes to its parts; what has no part settles here.
         self._queue.split(
             len(split.parts), len(entry.value), sum(len(part.value) for part in split.parts)
@@ -194,6 +199,11 @@ class Sender:
                 self._reporter.report(Loss.DELIVERY_FAILED, 0, f"no producer: {failure}")
         return self._producer
 
+    def _drop(self, entry: Entry, reason: Loss, detail: str) -> None:
+        self._settled_entries += 1
+        self._settled_bytes += len(entry.value)
+        self._lose(reason, entry.rows, detail)
+
     def _lose(self, reason: Loss, rows: int, detail: str) -> None:
         count, _ = self._lost.get(reason, (0, ""))
         self._lost[reason] = count + rows, detail
@@ -227,12 +237,17 @@ class Sender:
         while entries := self._queue.take(_MOST_TAKEN, wait=False):
             self._waiting_batches += entries
         for entry in self._waiting_batches:
-            self._settled_entries += 1
-            self._settled_bytes += len(entry.value)
-            self._lose(Loss.CLOSED, entry.rows, "closed before they were sent")
+            self._drop(entry, Loss.CLOSED, "closed before they were sent")
         self._waiting_batches = []
+        if self._flying:
+            # Librdkafka has not answered for these, and nobody will ask again.
+            self._on_delivery(self._flying_rows, self._flying_bytes, _CLOSED, None)
+            self._settled_entries += self._flying
         self._settle()
         self._producer = None
+
+
+_CLOSED = KafkaError(KafkaError._PURGE_INFLIGHT)  # noqa: SLF001 - as above
 
 
 def _reason(error: KafkaError) -> Loss:

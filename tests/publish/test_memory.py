@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import streams
-from streams import InMemoryPublisher, InvalidEventError, Loss, PublisherStats
+from streams import EventLog, InMemoryPublisher, InvalidEventError, Loss, PublisherStats
 from streams.publish.encode import dumps
 from streams.publish.ids import in_sample, new_id
 
@@ -57,6 +57,19 @@ def test_events_can_be_looked_at() -> None:
     ]
     publisher.clear()
     assert (publisher.predictions, publisher.feedback) == ([], [])
+
+
+async def test_it_stands_in_for_a_publisher_in_every_call() -> None:
+    def serve(publisher: EventLog) -> None:
+        with publisher:
+            publisher.log_prediction(model="m", model_version="1")
+            assert publisher.flush() == 0
+
+    publisher = InMemoryPublisher()
+    serve(publisher)
+    async with publisher:
+        assert await publisher.aflush() == 0
+    assert publisher.stats() == PublisherStats(logged=1, delivered=1)
 
 
 def test_batches_appear_as_single_events() -> None:
