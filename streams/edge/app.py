@@ -117,7 +117,10 @@ class EdgeApp(faust.App):
     async def on_shutdown(self) -> None:
         """Disconnect when everything else has stopped."""
         await super().on_shutdown()
-        await self._sender.stop()
+        if self.runtime.failed:
+            await self._sender.abort()  # others may own the state by now
+        else:
+            await self._sender.stop()
         await self.health.stop()
 
     async def on_group_revoked(self, *_: Any, **__: Any) -> None:

@@ -43,9 +43,11 @@ class HealthServer:
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics)
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        self._runner = web.AppRunner(
+            app, access_log=None, handle_signals=False, shutdown_timeout=0.5
+        )
         await self._runner.setup()
-        await web.TCPSite(self._runner, self._host, self._wanted, shutdown_timeout=0.5).start()
+        await web.TCPSite(self._runner, self._host, self._wanted).start()
         self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:

@@ -99,13 +99,14 @@ class Runtime:
 
     async def close(self) -> None:
         """Make a last checkpoint of everything, within the shutdown timeout, and stop."""
-        self._phase = "stopping"
+        if not self.failed:
+            self._phase = "stopping"
         self._assignment += 1
         if self._timer is not None:
             self._timer.cancel()
         for task in self._seeks:
             task.cancel()
-        if self._failure is None:
+        if not self.failed:
             try:
                 async with asyncio.timeout(self._shutdown_timeout * 0.7):
                     await self._settle(tidy=True)
@@ -114,6 +115,11 @@ class Runtime:
             except Exception:
                 log.exception("the last checkpoint failed; the next start redoes it")
         self._watch.stop()
+
+    @property
+    def failed(self) -> bool:
+        """Whether the work ended for good."""
+        return self._failure is not None
 
     def fail(self, error: BaseException) -> None:
         """Stop all work for good: nothing more is processed, stored or committed."""
@@ -134,7 +140,7 @@ class Runtime:
     async def revoked(self) -> None:
         """Make everything durable before the partitions go, and keep the processors aside."""
         self.rebalancing()
-        if self._failure is not None:
+        if self.failed:
             return
         try:
             async with asyncio.timeout(self._shutdown_timeout):
@@ -168,7 +174,7 @@ class Runtime:
         if wanted:
             self._phase = "restoring"
             await self._restore(wanted, consumer, assignment)
-        if assignment == self._assignment and self._failure is None:
+        if assignment == self._assignment and not self.failed:
             self._phase = "running"
 
     async def seek_targets(self, tps: frozenset[TopicPartition]) -> dict[TopicPartition, int]:
@@ -215,7 +221,7 @@ class Runtime:
         """Give records to their processor; they are either processed or the worker ends."""
         stage = self._route[delivery.tp.topic]
         slot = stage.slots.get(delivery.tp.partition)
-        if slot is None or slot.parked is not None or self._failure is not None:
+        if slot is None or slot.parked is not None or self.failed:
             return
         try:
             verdict = stage.take(slot, delivery, _now_ms())
@@ -232,7 +238,7 @@ class Runtime:
 
     def committable(self) -> dict[TopicPartition, int]:
         """Offsets that durable checkpoints cover and that were not committed yet."""
-        return {} if self._failure is not None else self._ledger.committable()
+        return {} if self.failed else self._ledger.committable()
 
     def note_committed(self, offsets: Mapping[TopicPartition, int]) -> None:
         """The broker took these offsets."""
@@ -352,10 +358,10 @@ class Runtime:
     async def _settle_slot(self, stage: Stage, slot: Slot, *, tidy: bool) -> None:
         if slot.checkpointing is not None:
             await slot.checkpointing
-        if self._failed():
+        if self.failed:
             return
         await self._begin_checkpoint(stage, slot)
-        if tidy and not self._failed():
+        if tidy and not self.failed:
             await stage.tidy(slot)
 
     # Status
@@ -386,9 +392,6 @@ class Runtime:
         if self._phase == "running":
             return "" if has_partitions else "no partitions assigned"
         return self._phase
-
-    def _failed(self) -> bool:
-        return self._failure is not None
 
     def _slots(self) -> list[Slot]:
         return [slot for stage in self._stages.values() for slot in stage.slots.values()]

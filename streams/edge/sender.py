@@ -78,6 +78,12 @@ class KafkaSender:
         if producer is not None:
             await producer.stop()
 
+    async def abort(self) -> None:
+        """Disconnect at once; what is queued is not sent."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await producer.client.close()
+
     async def send_all(self, records: Iterable[Record]) -> None:
         """Send records and return when the broker has all of them."""
         producer = self._producer
