@@ -36,6 +36,8 @@ def encode(column: Sequence[object]) -> Coded:
 
     None is ``MISSING``; lists, objects and numbers too large to write are ``WRONG_TYPE``.
     """
+    if not any(column) and set(map(type, column)) <= {type(None)}:
+        return Coded.absent(len(column))
     try:
         distinct = dict.fromkeys(column)
     except TypeError:

@@ -1,13 +1,14 @@
 """Decoded predictions of one model, to the columns of a block.
 
-Where the time goes, for 373-byte events with 20 numeric features: parsing takes over half, taking
-the features out a quarter, all judging of values the small rest. So nothing here looks at single
-values unless a column as a whole shows that one of them is odd.
+Where the time goes, for 389-byte events with 20 numeric features, 3.9 us each: parsing 1.4, reading
+and letting go of the parsed objects 0.7, taking fields and features out of them 0.8, columns of
+strings 0.5, everything else 0.5. So nothing here looks at single values unless a column as a whole
+shows that one of them is odd.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from streams.events.columns import (
     Floats,
     PredictionBlock,
 )
-from streams.events.labels import canonical, encode, lookup, numbers
+from streams.events.labels import UNKNOWN, canonical, encode, lookup, numbers
 from streams.events.prediction_codec import Extractor, PredictionCodec
 from streams.events.reasons import Reason, Verdicts
 from streams.events.shape import VARIANT, ModelShape
@@ -209,6 +210,12 @@ class Assembler:
 
     def _distributions(self, scores: Sequence[Any], rows: list[int]) -> Floats:
         classes = self._shape.classes
+        full = set(map(type, scores)) == {dict} and set(map(len, scores)) == {len(classes)}
+        if full and len(classes) > 1:
+            try:  # as many keys as classes, and every class among them: the usual form
+                return np.array(list(map(itemgetter(*classes), scores)), dtype=np.float64)
+            except KeyError:
+                pass
         result = np.full((len(scores), len(classes)), np.nan)
         for i, score in enumerate(scores):
             if not score and not isinstance(score, float):
@@ -297,7 +304,7 @@ class Assembler:
         shape = self._shape
         codes = lookup(encode(self._parts.predictions), self._index)
         self._reject(codes == WRONG_TYPE, Reason.WRONG_TYPE, "prediction: expected a class label")
-        self._reject(codes < WRONG_TYPE, Reason.UNKNOWN_CLASS, "prediction: none of the classes")
+        self._reject(codes == UNKNOWN, Reason.UNKNOWN_CLASS, "prediction: none of the classes")
         found = np.where(codes >= 0, codes, np.nan)
         absent = codes == MISSING
         if score is None:
