@@ -31,7 +31,8 @@ def log_keys(values: FloatArray) -> IntArray:
     clipped = np.clip(magnitude, _SMALLEST, _LARGEST)
     keys = np.ceil(np.log(clipped) / _LOG_GAMMA).astype(np.int64) + _SHIFT
     keys[magnitude < _SMALLEST] = 0
-    return np.where(values < 0, -keys, keys)
+    signed: IntArray = np.where(values < 0, -keys, keys)
+    return signed
 
 
 def log_values(keys: IntArray) -> FloatArray:
