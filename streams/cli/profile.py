@@ -1,7 +1,7 @@
 """``driftline profile``: build the reference profile that drift is measured against."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,10 +12,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from streams.cli import output, profile_config, profile_topics
+from streams.cli.profile_files import read_files
 from streams.cli.profile_quality import ReferenceQuality
 from streams.config.settings import LoadedModel
 from streams.profile.build import ProfileBuilder
-from streams.profile.files import FileReader, OutputColumns
+from streams.profile.columns import ColumnReader, OutputColumns
 from streams.profile.model import ProfileError, ReferenceProfile
 from streams.profile.rows import ReferenceRows
 
@@ -64,9 +65,9 @@ def profile(
         )
     name = task.model.config.model
     if files:
-        reader = FileReader(task.model.config, OutputColumns(prediction, score, label))
+        reader = ColumnReader(task.model.config, OutputColumns(prediction, score, label))
         source = ", ".join(file.name for file in files)
-        look: Look = lambda: _of_files(reader, files)  # noqa: E731 a name would say no more
+        look: Look = lambda: read_files(files, reader, name)  # noqa: E731 a name would say no more
     else:
         rows = _from_topics(task, minutes, max_rows)
         source = f"topics, the last {minutes:g} minutes"
@@ -113,11 +114,6 @@ def build(model: LoadedModel, look: Look, source: str) -> ReferenceProfile:
             quality.add(piece)
             bar.update(counting, advance=piece.n)
     return builder.finish(created, source, quality.metrics())
-
-
-def _of_files(reader: FileReader, files: Iterable[Path]) -> Iterator[ReferenceRows]:
-    for file in files:
-        yield from reader.rows(file)
 
 
 def _from_topics(task: profile_config.Task, minutes: float, max_rows: int) -> list[ReferenceRows]:

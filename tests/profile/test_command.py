@@ -102,7 +102,7 @@ def test_what_is_wrong_is_said_and_nothing_written(
     config = ["--config", str(configured())]
     (tmp_path / "d.csv").write_text("amount,country\n1,DE\nmuch,DE\n")
     assert main(["profile", str(tmp_path / "d.csv"), *config]) == 1
-    assert "d.csv: column 'amount': " in capsys.readouterr().err
+    assert "d.csv: column 'amount' holds string, not numbers" in capsys.readouterr().err
     assert main(["profile", *config]) == 2
     assert "give files, or --from-topics" in capsys.readouterr().err
     assert main(["profile", "d.csv", "--model", "churn", *config]) == 2

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from streams.cli.profile_files import read_files
 from streams.config.model import ModelConfig
-from streams.profile.files import FileReader, OutputColumns
+from streams.profile.columns import ColumnReader, OutputColumns
 from streams.profile.model import ProfileError
 from streams.profile.rows import ReferenceRows
 
@@ -45,7 +46,8 @@ def write(folder: Path, kind: str, records: list[dict[str, Any]]) -> Path:
 
 
 def read(path: Path, model: ModelConfig | None = None, **columns: str) -> ReferenceRows:
-    (rows,) = FileReader(model or config(), OutputColumns(**columns)).rows(path)
+    reader = ColumnReader(model or config(), OutputColumns(**columns))
+    (rows,) = read_files([path], reader, "fraud")
     return rows
 
 
@@ -71,9 +73,10 @@ def test_features_outputs_and_gaps_are_read_alike(kind: str, tmp_path: Path) -> 
 
 def test_events_with_nested_features_and_scores_by_class_are_read(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    records = [
+    records: list[dict[str, Any]] = [
+        {"model": "churn", "features": {"amount": "x"}, "score": 5},
         {"features": {"amount": 3, "country": "IT"}, "score": {"true": 0.7, "false": 0.3}},
-        {"features": {"amount": 4.5}, "score": {"true": 0.1, "false": 0.9}},
+        {"model": "fraud", "features": {"amount": 4.5}, "score": {"true": 0.1, "false": 0.9}},
     ]
     path.write_text("\n".join(json.dumps(record) for record in records))
     rows = read(path)
@@ -119,7 +122,7 @@ def test_classes_that_are_numbers_are_found_however_a_file_spells_them(tmp_path:
 
 def test_probabilities_by_class_are_read_in_order_of_the_classes(tmp_path: Path) -> None:
     path = tmp_path / "d.csv"
-    path.write_text("amount,country,score.b,score.a\n1,DE,0.9,0.1\n")
+    path.write_text("amount,country,score_b,score.a\n1,DE,0.9,0.1\n")
     rows = read(path, config(task="multiclass", classes=["a", "b"]))
     assert rows.score is not None
     np.testing.assert_array_equal(rows.score, [[0.1, 0.9]])
@@ -155,18 +158,36 @@ def test_scores_and_numbers_beyond_reason_are_refused(tmp_path: Path) -> None:
         read(path)
 
 
+def test_a_field_that_rows_carried_before_may_be_missing_for_long(tmp_path: Path) -> None:
+    path = tmp_path / "d.jsonl"
+    rare = {"amount": 1, "country": "DE"}
+    path.write_text(
+        "".join(f"{json.dumps(rare if row == 0 else {'amount': 1})}\n" for row in range(50_001))
+    )
+    pieces = list(read_files([path], ColumnReader(config()), "fraud"))
+    assert [piece.n for piece in pieces] == [50_000, 1]
+    assert pieces[1].categorical["country"].codes.tolist() == [-1]
+
+
+def test_objects_in_parquet_are_read_like_events(tmp_path: Path) -> None:
+    path = tmp_path / "d.parquet"
+    features = [{"amount": 1.0, "country": "DE"}, {"amount": 2.0, "country": None}]
+    pd.DataFrame({"features": features, "score": [0.1, 0.9]}).to_parquet(path)
+    np.testing.assert_array_equal(read(path).numeric["amount"], [1.0, 2.0])
+
+
 def test_an_unknown_kind_or_an_absent_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ProfileError, match="cannot tell the kind"):
+    with pytest.raises(ProfileError, match="has to end in one of"):
         read(tmp_path / "d.xlsx")
     for kind in KINDS:
-        with pytest.raises(ProfileError, match="cannot be read"):
+        with pytest.raises(ProfileError, match="no such file"):
             read(tmp_path / f"absent.{kind}")
 
 
 def test_a_file_is_read_in_pieces(tmp_path: Path) -> None:
     n = 150_000
     pd.DataFrame({"amount": np.arange(n), "country": "DE"}).to_parquet(tmp_path / "d.parquet")
-    pieces = list(FileReader(config()).rows(tmp_path / "d.parquet"))
+    pieces = list(read_files([tmp_path / "d.parquet"], ColumnReader(config()), "fraud"))
     assert len(pieces) > 1
     together = np.concatenate([piece.numeric["amount"] for piece in pieces])
     np.testing.assert_array_equal(together, np.arange(n))
