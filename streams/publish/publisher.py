@@ -53,14 +53,17 @@ class Publisher(EventLog):
 
     def stats(self) -> PublisherStats:
         """Return the counts of this process's events."""
+        self._notice_fork()
         return self._queue.stats()
 
     def flush(self, timeout: float = 5.0) -> int:
         """Wait until nothing is pending; see ``EventLog.flush``."""
+        self._notice_fork()
         return self._queue.wait_settled(timeout)
 
     def close(self, timeout: float = 5.0) -> None:
         """Deliver what is pending and stop; see ``EventLog.close``."""
+        self._notice_fork()
         self._queue.close(timeout)
         with self._starting:
             sender = self._sender
@@ -80,9 +83,7 @@ class Publisher(EventLog):
         self._queue = EventQueue(settings.max_events, settings.max_bytes, settings.when_full)
 
     def _accept(self, topic: str, key: bytes | None, value: bytes, rows: int) -> None:
-        # Servers that fork in C may not run Python's hooks.
-        if self._pid != os.getpid():
-            self.restart()
+        self._notice_fork()
         loss = self._queue.put(Entry(topic, key, value, rows, time.monotonic()))
         if loss is not None:
             reason, events = loss
@@ -92,11 +93,18 @@ class Publisher(EventLog):
             self._start()
 
     def _refuse(self, reason: Loss, rows: int, detail: str) -> None:
+        self._notice_fork()
         self._queue.refuse(reason, rows)
         self._reporter.report(reason, rows, detail)
 
     def _leave_out(self) -> None:
+        self._notice_fork()
         self._queue.leave_out(1)
+
+    def _notice_fork(self) -> None:
+        # Servers that fork in C may not run Python's hooks.
+        if self._pid != os.getpid():
+            self.restart()
 
     def _start(self) -> None:
         with self._starting:
