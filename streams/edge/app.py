@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import faust
+from faust.tables.manager import TableManager
 from faust.types import EventT
 
 from streams.config import Settings
@@ -73,6 +74,15 @@ class Link:
     def note_committed(self, offsets: Mapping[TopicPartition, int]) -> None:
         """The broker took these offsets."""
         self.runtime.note_committed(offsets)
+
+
+class NoTables(TableManager):
+    """Faust's tables, of which there are none: starts without the second that it waits for them."""
+
+    async def on_start(self) -> None:
+        """Let the agents subscribe."""
+        await self._update_channels()
+        await self.recovery.start()
 
 
 class EdgeApp(faust.App):
@@ -207,6 +217,7 @@ def create_app(
         worker_redirect_stdouts=False,
         autodiscover=False,
         store="memory://",
+        TableManager=NoTables,
     )
     app.boot_strategy = faust.app.base.BootStrategy(app, enable_kafka_producer=False)
     options = client_options(kafka)

@@ -8,6 +8,11 @@ import faust
 from streams.edge.app import EdgeApp
 
 
+class _Worker(faust.Worker):
+    async def _sentinel_task(self) -> None:
+        """Do not wait another second when everything has stopped."""
+
+
 def run(app: EdgeApp) -> int:
     """Run until SIGTERM or SIGINT, or until the worker fails.
 
@@ -16,7 +21,7 @@ def run(app: EdgeApp) -> int:
     """
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    worker = faust.Worker(app, loop=loop, loglevel=None, redirect_stdouts=False, quiet=True)
+    worker = _Worker(app, loop=loop, loglevel=None, redirect_stdouts=False, quiet=True)
     worker.spinner = None
     try:
         _execute(worker)

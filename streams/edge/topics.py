@@ -1,5 +1,7 @@
 """The topics that the pipeline needs: what they should look like, creating them, checking them."""
 
+import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -19,6 +21,8 @@ _MESSAGE_OVERHEAD = 64 * 1024
 _DEFAULT_MESSAGE_BYTES = 1_048_588
 _STATE_SEGMENT_BYTES = 64 * 1024 * 1024
 _TOPIC_ALREADY_EXISTS = 36
+_VISIBLE_SECONDS = 30.0
+_LOOK_AGAIN_SECONDS = 0.05
 _COMPACTED = frozenset({"alerts", "state_join", "state_monitor"})
 _JOIN_SIDE = frozenset({"predictions", "feedback", "state_join"})
 _MONITOR_SIDE = frozenset({"partials", "state_monitor"})
@@ -163,6 +167,7 @@ async def _run(settings: Settings, *, create_missing: bool) -> list[TopicReport]
         reports = [compare(spec, found[spec.name], configs[spec.name]) for spec in present]
         if create_missing:
             reports += [await _create(admin, spec) for spec in missing]
+            await _wait_until_visible(admin, {spec.name for spec in missing})
         else:
             advice = ["create it with: driftline topics create"]
             reports += [TopicReport(spec, "missing", advice) for spec in missing]
@@ -222,6 +227,15 @@ async def _configs(
                 raise TopicError(f"the settings of {name} cannot be read: {message or code}")
             configs[name] = {entry[0]: entry[1] for entry in entries}
     return configs
+
+
+async def _wait_until_visible(admin: AIOKafkaAdminClient, names: set[str]) -> None:
+    """Return when brokers tell of new topics; they learn of them a moment after the controller."""
+    deadline = time.monotonic() + _VISIBLE_SECONDS
+    while names - set(_counts(await admin.describe_topics())):
+        if time.monotonic() > deadline:
+            raise TopicError(f"created but not visible yet: {', '.join(sorted(names))}; try again")
+        await asyncio.sleep(_LOOK_AGAIN_SECONDS)
 
 
 async def _create(admin: AIOKafkaAdminClient, spec: TopicSpec) -> TopicReport:

@@ -149,6 +149,17 @@ def test_a_topic_without_partitions_is_refused() -> None:
         EmbeddedBroker({TOPIC: 0})
 
 
+def test_a_broker_that_fails_its_self_test_is_stopped_and_explained(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(EmbeddedBroker, "_partition_counts", lambda broker: {TOPIC: 4})
+    broker = EmbeddedBroker({TOPIC: 1})
+    with pytest.raises(EmbeddedBrokerError, match=r"4\} instead of .* start a Kafka broker"):
+        broker.start()
+    with pytest.raises(EmbeddedBrokerError, match="not running"):
+        broker.up()
+
+
 @pytest.mark.parametrize(
     "name",
     [

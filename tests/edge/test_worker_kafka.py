@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from edge.harness import Pipeline, Worker, wait_for
 
-from streams.edge.topics import create, inspect
+from streams.edge.errors import TopicError
+from streams.edge.security import client_options
+from streams.edge.topics import check_layout, create, inspect, partition_counts
 from support.kafka import RealKafka
 
 pytestmark = pytest.mark.kafka
@@ -136,11 +138,10 @@ async def test_topics_that_do_not_fit_together_stop_the_worker_with_advice(
         assert worker.process.wait(30) != 0
         assert "topics missing: uneven.predictions" in worker.log()
         assert "driftline topics create" in worker.log()
-    layout = pipeline.layout
-    kafka.create_topics(layout | {"uneven.feedback": 3})
-    with pipeline.worker() as worker:
-        assert worker.process.wait(30) != 0
-        assert "must have the same number of partitions" in worker.log()
+    kafka.create_topics(pipeline.layout | {"uneven.feedback": 3})
+    counts = await partition_counts(client_options(pipeline.settings.pipeline.kafka))
+    with pytest.raises(TopicError, match=r"same number of partitions.*uneven\.feedback has 3"):
+        check_layout(pipeline.settings, counts)
 
 
 async def test_creating_topics_twice_changes_nothing_and_differences_come_with_advice(
