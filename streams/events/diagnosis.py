@@ -15,7 +15,11 @@ _MISSING = re.compile(r"missing required field `(?P<field>[^`]*)`")
 _PATH = re.compile(r" - at `(?P<path>[^`]*)`$")
 _NAMES = {"float": "number", "int": "number", "str": "string", "bool": "true or false"}
 _HUGE_DIGITS = 400  # more digits than any float has before its decimal point
+_TOO_DEEP = "nested too deeply"
 _BOM = b"\xef\xbb\xbf"
+
+# Python 3.12 lets parsers recurse deeper than its own functions, so what was parsed may still be
+# nested too deeply for what comes after.
 
 #: What decoding a record can raise: deep nesting, integers beyond any float, and all kinds of
 #: ``ValueError``.
@@ -39,6 +43,8 @@ def diagnose(value: bytes, error: Exception) -> tuple[Reason, str]:
 
 def explain(error: Exception) -> tuple[Reason, str]:
     """Explain why well-formed content does not fit."""
+    if isinstance(error, RecursionError):
+        return Reason.BAD_JSON, _TOO_DEEP
     message = str(error)
     path = _path(message)
     if found := _MISSING.search(message):
@@ -104,7 +110,7 @@ def _out_of_range(error: Exception) -> str:
 
 def _malformed(value: bytes, problem: Exception) -> str:
     if isinstance(problem, RecursionError):
-        return "nested too deeply"
+        return _TOO_DEEP
     if value.startswith(_BOM):
         return "starts with a byte order mark"
     if isinstance(problem, UnicodeDecodeError):

@@ -108,7 +108,10 @@ def _single(batch: Any, row: int, original: bytes) -> bytes:
         shared["score"] = _columns_of(score, rows)
     event = row_of(_columns_of(columns, rows) | shared, parts, row)
     head = {name: value for name, value in batch.items() if name != "columns"}
-    return msgspec.json.encode(head | event)
+    try:
+        return msgspec.json.encode(head | event)
+    except DECODE_ERRORS:  # a value that can be read, but not written again
+        return original
 
 
 def _columns_of(columns: dict[str, Any], rows: int) -> dict[str, list[Any]]:

@@ -257,10 +257,10 @@ class Reader:
             return self._reject(*diagnose(value, error))
         held, rows = self._reading.lenient
         for row, event in enumerate(events, start=self._position):
-            if has_infinity(event):
-                self.verdicts.add(row, Reason.NOT_FINITE, "a number is out of range")
-                continue
             try:
+                if has_infinity(event):
+                    self.verdicts.add(row, Reason.NOT_FINITE, "a number is out of range")
+                    continue
                 held.append(self._codec.convert(event))
             except DECODE_ERRORS as problem:
                 self.verdicts.add(row, *explain(problem))

@@ -151,8 +151,8 @@ def test_a_field_that_every_event_needs_is_named_when_missing(field: Any) -> Non
         (json.dumps(GOOD).encode().replace(b"12.5", b"1e999"), "not_finite"),
         (json.dumps(GOOD).encode().replace(b"0.75", b"1e999"), "not_finite"),
         (json.dumps(GOOD).encode().replace(b"12.5", b"9" * 5000), "not_finite"),
-        (b'{"x":' + b"[" * 5000 + b"]" * 5000 + b"}", "bad_json"),
-        (b'{"x":' + b'{"a":' * 5000 + b"1" + b"}" * 5000 + b"}", "bad_json"),
+        (b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "bad_json"),
+        (b'{"x":' + b'{"a":' * 40_000 + b"1" + b"}" * 40_000 + b"}", "bad_json"),
         (b'{"x":"' + b"a" * 300_000 + b'"}', "too_large"),
         (b"[" * 10_000_000, "too_large"),
         (b'{"columns":"' + b"a" * 10_000_000, "too_large"),
@@ -480,6 +480,18 @@ def test_a_number_out_of_range_costs_a_batch_one_row() -> None:
     decoded = predict(raw)
     assert [(one.reason, one.row) for one in decoded.rejected] == [(Reason.NOT_FINITE, 1)]
     assert decoded.rows.blocks[0].ids == ["a", "c"]
+
+
+def test_a_value_nested_too_deeply_costs_a_batch_one_row_or_itself() -> None:
+    deep = []
+    for _ in range(600):
+        deep = [deep]
+    columns = BATCH["columns"] | {"prediction": [True, deep, False]}
+    decoded = predict(GOOD, BATCH | {"columns": columns}, GOOD)
+    assert decoded.rows.offset.tolist()[0] == 0
+    assert decoded.rows.offset.tolist()[-1] == 2
+    assert decoded.rejected
+    assert decoded.rows_in == len(decoded.rows) + len(decoded.rejected)
 
 
 @pytest.mark.parametrize(
