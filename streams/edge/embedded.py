@@ -23,6 +23,7 @@ start checks that the broker answers with the topics that were asked for.
 
 import ctypes
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -35,6 +36,9 @@ _PRODUCER = 0
 _BROKER = 1
 _ERROR_SIZE = 512
 _SELF_TEST_SECONDS = 10.0
+# The cluster's thread may overlook a command that follows another at once, and then sleeps for a
+# second before it looks again.
+_BETWEEN_COMMANDS_SECONDS = 0.005
 
 _POINTER = ctypes.c_void_p
 _TEXT = ctypes.c_char_p
@@ -152,32 +156,30 @@ class EmbeddedBroker:
         self.stop()
 
     def _prepare(self, library: ctypes.CDLL, cluster: int) -> None:
+        address: bytes | None = library.rd_kafka_mock_cluster_bootstraps(cluster)
+        if not address:
+            raise EmbeddedBrokerError("it has no address")
+        self._bootstrap_servers = address.decode()
         library.rd_kafka_mock_group_initial_rebalance_delay_ms(cluster, 0)
         for topic, partitions in self._topics.items():
+            time.sleep(_BETWEEN_COMMANDS_SECONDS)
             code = library.rd_kafka_mock_topic_create(cluster, topic.encode(), partitions, 1)
             if code:
                 reason = confluent_kafka.KafkaError(code).str()
                 raise EmbeddedBrokerError(
                     f"topic {topic!r} with {partitions} partitions was refused: {reason}",
                 )
-        address: bytes | None = library.rd_kafka_mock_cluster_bootstraps(cluster)
-        if not address:
-            raise EmbeddedBrokerError("it has no address")
-        self._bootstrap_servers = address.decode()
-        self._self_test()
+        found = self._partition_counts()
+        if found != self._topics:
+            raise EmbeddedBrokerError(f"it has the topics {found} instead of {self._topics}")
 
-    def _self_test(self) -> None:
+    def _partition_counts(self) -> dict[str, int]:
         admin = AdminClient({"bootstrap.servers": self._bootstrap_servers, "log_level": 0})
         try:
-            found = admin.list_topics(timeout=_SELF_TEST_SECONDS).topics
+            topics = admin.list_topics(timeout=_SELF_TEST_SECONDS).topics
         except confluent_kafka.KafkaException as failure:
             raise EmbeddedBrokerError(f"it does not answer: {failure}") from failure
-        for topic, partitions in self._topics.items():
-            seen = len(found[topic].partitions) if topic in found else 0
-            if seen != partitions:
-                raise EmbeddedBrokerError(
-                    f"topic {topic!r} has {seen} partitions instead of {partitions}",
-                )
+        return {name: len(topic.partitions) for name, topic in topics.items()}
 
     def _switch(self, function: str) -> None:
         with self._lock:

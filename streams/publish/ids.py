@@ -3,14 +3,19 @@
 import os
 import time
 from hashlib import blake2b
+from random import Random
 
 _SAMPLE_KEY = b"driftline.sample"
+# Not the module's shared generator: programs seed that one, the same in every process.
+_random = Random()  # noqa: S311 - ids have to be unique, not secret
+os.register_at_fork(after_in_child=_random.seed)
 
 
 def new_id() -> str:
     """Return a new UUIDv7 (RFC 9562): unique, and ordered by the millisecond of its making."""
     stamp = time.time_ns() // 1_000_000
-    noise = int.from_bytes(os.urandom(10))
+    # The process id keeps children apart that were forked without running Python's hooks.
+    noise = _random.getrandbits(74) ^ os.getpid()
     number = (
         (stamp & 0xFFFFFFFFFFFF) << 80
         | 0x7 << 76

@@ -1,5 +1,7 @@
 """Services test their logging against a publisher in memory."""
 
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import numpy as np
@@ -113,6 +115,22 @@ def test_new_ids_are_distinct_version_7_uuids_in_order_of_time() -> None:
     assert all(len(made) == 36 and made[14] == "7" and made[19] in "89ab" for made in ids)
     stamps = [made[:13] for made in ids]
     assert stamps == sorted(stamps)
+
+
+@pytest.mark.parametrize("hooks", [True, False])
+def test_seeds_and_forks_repeat_no_ids(*, hooks: bool) -> None:
+    script = (
+        "import os, random\n"
+        f"if not {hooks}: os.register_at_fork = lambda **hooks: None\n"
+        "from streams.publish.ids import new_id\n"
+        "child = os.fork(); random.seed(1)\n"
+        "made = [new_id() for _ in range(100)]\n"
+        "if child: os.waitpid(child, 0)\n"
+        "print(*made, sep='\\n', flush=True)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    tails = [line[14:] for line in done.stdout.splitlines()]
+    assert len(tails) == len(set(tails)) == 200
 
 
 @given(st.text(st.characters(codec="utf-8"), min_size=1), st.floats(0, 1), st.floats(0, 1))
