@@ -23,6 +23,10 @@ from streams.edge.saved import Marker, Restored, pack_marker, pack_outputs
 from streams.edge.sender import Record, Sender
 from streams.wire import Output
 
+LARGEST_QUARANTINED = 900_000
+LARGEST_QUARANTINED_KEY = 10_000
+"""Bytes of a quarantined record's value and key; its headers come on top, below Kafka's 1 MiB."""
+
 CommitOffsets = Callable[[int, Mapping[str, int]], Awaitable[None]]
 TopicName = Callable[[str], str]
 
@@ -133,6 +137,7 @@ class AtLeastOnce:
         return Record(self._state_topic, key, value, partition=partition)
 
     def _addressed(self, output: Output) -> Record:
+        output = _fitting(output)
         return Record(
             self._topic_name(output.topic),
             output.key,
@@ -140,3 +145,24 @@ class AtLeastOnce:
             output.headers,
             output.partition,
         )
+
+
+def _fitting(output: Output) -> Output:
+    """Cut a quarantined record that the broker would refuse.
+
+    A record that was compressed, or as large as its topic allows, may not fit into the quarantine
+    topic once its headers are added. Refused, it would stop every worker that reads it. The whole
+    record can still be found in its own topic: its headers say where.
+    """
+    if not output.topic.startswith("quarantine_"):
+        return output
+    key, value = output.key or b"", output.value
+    if len(key) <= LARGEST_QUARANTINED_KEY and len(value) <= LARGEST_QUARANTINED:
+        return output
+    return Output(
+        output.topic,
+        None if output.key is None else key[:LARGEST_QUARANTINED_KEY],
+        value[:LARGEST_QUARANTINED],
+        (*output.headers, ("driftline.truncated", f"{len(key)}+{len(value)}".encode())),
+        output.partition,
+    )

@@ -5,6 +5,7 @@ import random
 from dataclasses import dataclass, field
 
 import pytest
+from aiokafka.partitioner import DefaultPartitioner
 from edge.logs import STATE, Crash, Logs
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from streams.edge.envelope import PART_BYTES, seal
 from streams.edge.errors import StateError
 from streams.edge.keys import Keys
 from streams.edge.saved import Marker, StateFold, pack_marker, pack_outputs, unpack_outputs
+from streams.events.partitioner import partition_for
 from streams.wire import Output
 
 LARGE = random.Random(3).randbytes(PART_BYTES + 5)
@@ -141,6 +143,23 @@ class _List(list[object]):
     def append(self, record: object) -> None:
         self.order.append(f"{self.topic} {record.key.decode()}")  # type: ignore[attr-defined] # a Record
         super().append(record)
+
+
+async def test_a_quarantined_record_that_no_broker_would_take_is_cut_and_says_so() -> None:
+    logs = Logs()
+    large = Output("quarantine_feedback", b"k" * 20_000, LARGE * 2, (("id", b"1"),))
+    small = Output("quarantine_feedback", b"k", b"v", (("id", b"2"),))
+    await committer(logs).commit(0, 1, Checkpoint({}, [large, small], [], b""))
+    cut, kept = logs.topics["app.quarantine_feedback"]
+    assert len(cut.key or b"") + len(cut.value or b"") < 1_000_000
+    assert dict(cut.headers)["driftline.truncated"] == f"20000+{len(LARGE) * 2}".encode()
+    assert (kept.value, kept.headers) == (b"v", small.headers)
+
+
+@given(st.binary(max_size=40), st.integers(1, 50))
+def test_outputs_go_to_the_partition_that_publishers_would_choose(key: bytes, count: int) -> None:
+    partitions = list(range(count))
+    assert DefaultPartitioner()(key, partitions, partitions) == partition_for(key, count)
 
 
 @pytest.mark.parametrize("name", ["marker", "outbox/1", "a/~1", ""])

@@ -264,6 +264,16 @@ async def test_time_passes_only_for_those_who_have_read_everything(world: World)
     await until(lambda: not world.processor.held, "time to pass")
 
 
+async def test_a_source_that_is_far_ahead_is_held_until_the_other_has_caught_up(
+    world: World,
+) -> None:
+    await world.runtime.assigned(TPS, 1)
+    world.deliver("predictions", 0, 600)
+    assert world.runtime.held() == {TPS[0]}
+    world.deliver("feedback", 0, 300)
+    assert world.runtime.held() == frozenset()
+
+
 async def test_an_orderly_end_leaves_nothing_superfluous_in_the_state(world: World) -> None:
     await world.runtime.assigned(TPS, 1)
     world.deliver("predictions", 0, 10)
