@@ -114,7 +114,8 @@ def _hyperloglog(values: list[str]) -> bytes | None:
     if not values:
         return None
     sketch = HyperLogLog()
-    sketch.update_many(values)
+    # In order of value: the codes' order depends on how the topic was cut into chunks.
+    sketch.update_many(sorted(values))
     return sketch.to_bytes()
 
 
