@@ -19,6 +19,7 @@ from streams.sinks.payloads import Alert, Severity, decode, encode
 app = typer.Typer()
 
 _COLOURS = {"critical": "bold red", "warning": "yellow", "info": "blue"}
+_MOST_CONTRIBUTORS = 5
 
 
 @app.command()
@@ -151,9 +152,9 @@ def text_of(alert: Alert) -> Text:
     if contributors and alert.status != "resolved":
         named = ", ".join(
             c.name if c.share is None else f"{c.name} ({100 * c.share:.0f} %)"
-            for c in contributors[:5]
+            for c in contributors[:_MOST_CONTRIBUTORS]
         )
-        text.append(f"\n{'':26}most of it: {named}")
+        text.append(f"\n{'':26}look at: {named}")
     if alert.runbook and alert.status == "open":
         text.append(f"\n{'':26}runbook: {alert.runbook}")
     return text

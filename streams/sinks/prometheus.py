@@ -8,6 +8,7 @@ to another worker) vanishes with the next page.
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
@@ -33,16 +34,21 @@ _RETIRED = Family(
 )
 
 HELP = {
-    "lag": "Records between what was delivered and the end of the partition.",
-    "watermark_timestamp_seconds": "Event time up to which everything was processed.",
+    "lag_records": "Records between what was delivered and the end of the partition.",
+    "records_total": "Records delivered since this worker got the partition.",
+    "lost_records_total": "Offsets that retention removed before they were read.",
+    "event_time_seconds": "Event time up to which everything was processed.",
     "checkpoint_age_seconds": "Time since everything processed was last known to be durable.",
     "checkpoint_duration_seconds": "Time that the last checkpoint took.",
-    "waiting_predictions": "Predictions that wait for their label.",
-    "waiting_labels": "Labels that wait for their prediction.",
+    "checkpoints_total": "Checkpoints since this worker got the partition.",
+    "predictions_waiting": "Predictions that wait for their label.",
+    "feedback_waiting": "Labels that wait for their prediction.",
     "quarantined_total": "Events that could not be read, by reason.",
     "rebalances_total": "Assignments of partitions since the start.",
+    "worker_ready": "Whether the worker has partitions and has restored them.",
+    "worker_heartbeat_age_seconds": "Time since the event loop last had a turn for its timer.",
 }
-"""One line of help for figures of the pipeline, by name; others are explained by their names."""
+"""One line of help for figures of the pipeline, by name without stage; others by their names."""
 
 
 class Exporter:
@@ -156,8 +162,9 @@ class Exporter:
             block = label_block([("reason", reason)])
             families.setdefault(_LIMITED, []).append(sample(_LIMITED.name, block, count))
         families[_RETIRED] = [sample(_RETIRED.name, "", self._retired)]
+        taken = {family.name for family in families}
         for name, figure in self._pipeline.items():
-            family = _pipeline_family(name)
+            family = _pipeline_family(name, taken)
             numbers = figure if isinstance(figure, Mapping) else {(): figure}
             families.setdefault(family, []).extend(
                 sample(family.name, label_block(labels), number)
@@ -203,7 +210,12 @@ def _count(alerts: Iterable[Alert]) -> dict[Labels, float]:
     return counts
 
 
-def _pipeline_family(name: str) -> Family:
+def _pipeline_family(name: str, taken: AbstractSet[str]) -> Family:
+    """Describe a figure of the pipeline; a name that means something else already is marked."""
     clean = "".join(c if c.isascii() and (c.isalnum() or c == "_") else "_" for c in name)
-    text = HELP.get(name, f"The pipeline's own health: {name.replace('_', ' ')}.")
-    return Family(f"{PREFIX}{clean}", "counter" if name.endswith("_total") else "gauge", text)
+    bare = clean.removeprefix("join_").removeprefix("monitor_")
+    text = HELP.get(bare, f"The pipeline's own health: {clean.replace('_', ' ')}.")
+    full = f"{PREFIX}{clean}"
+    if full in taken:
+        full = f"{PREFIX}pipeline_{clean}"
+    return Family(full, "counter" if clean.endswith("_total") else "gauge", text)

@@ -74,7 +74,7 @@ def test_the_text_names_what_contributes_and_the_runbook() -> None:
     evidence = Evidence(metric="psi", contributors=[Contributor(name="amount", share=0.8)])
     text = text_of(alert(evidence=evidence, runbook="https://wiki/drift")).plain
     assert "open      warning   fraud: aa 0" in text
-    assert "most of it: amount (80 %)" in text
+    assert "look at: amount (80 %)" in text
     assert "runbook: https://wiki/drift" in text
 
 

@@ -231,6 +231,18 @@ def test_figures_of_the_pipeline_are_counters_or_gauges_by_their_names() -> None
     assert "process_cpu_seconds_total" in body
 
 
+def test_a_figure_of_the_pipeline_never_takes_the_name_of_another_metric() -> None:
+    exporter = Exporter()
+    exporter.update([window()], [alert()], {"alerts_open": 3.0, "window_labels": 1.0, "a-b": 2.0})
+    figures = page(exporter)
+    assert named(figures, "pipeline_alerts_open") == [({}, 3.0)]
+    assert named(figures, "pipeline_window_labels") == [({}, 1.0)]
+    assert named(figures, "a_b") == [({}, 2.0)]
+    body = exporter.render()[0].decode()
+    types = [line for line in body.splitlines() if line.startswith("# TYPE")]
+    assert len(types) == len(set(types))
+
+
 def test_a_page_is_rendered_at_most_once_a_second_and_only_when_something_changed() -> None:
     clock = Clock()
     exporter = Exporter(clock=clock)

@@ -148,7 +148,8 @@ def _ranges(edges: Sequence[float]) -> list[str]:
     if not edges:
         return ["anywhere"]
     written = [number(edge, 3) for edge in edges]
-    inner = [f"{low} to {high}" for low, high in pairwise(written)]
+    # A value with a bin of its own has an edge just above it, which is written the same.
+    inner = [f"= {low}" if low == high else f"{low} to {high}" for low, high in pairwise(written)]
     return [f"below {written[0]}", *inner, f"from {written[-1]}"]
 
 
