@@ -104,6 +104,7 @@ class Extractor:
         proven: the strict decoder lets only numbers into all of the numeric features.
         fields: where the numeric features stand among the fields of the structure, when they
             stand together and make up most of it.
+        alone: there are no other fields.
     """
 
     numeric: tuple[str, ...]
@@ -111,6 +112,7 @@ class Extractor:
     tags: tuple[str, ...]
     proven: bool
     fields: slice | None
+    alone: bool
 
     def matrix(self, features: Sequence[Any], *, strict: bool) -> tuple[Floats, Bools | None]:
         """Collect the numeric features of events, (n, F), and the mask of wrong types."""
@@ -132,8 +134,11 @@ class Extractor:
 
     def _tuples(self, features: Sequence[Any]) -> Iterable[tuple[float | None, ...]]:
         if self.fields is not None:
+            tuples = map(astuple, features)
+            if self.alone:
+                return tuples
             fields = self.fields
-            return (astuple(held)[fields] for held in features)
+            return (values[fields] for values in tuples)
         if len(self.numeric) == 1:
             return ((value,) for value in map(attrgetter(*self.numeric), features))
         return map(attrgetter(*self.numeric), features)
@@ -224,6 +229,7 @@ class PredictionCodec:
             tuple(self._tags[name] for name in shape.tags),
             proven=self._numeric_only.issuperset(shape.numeric),
             fields=self._together(shape.numeric),
+            alone=len(shape.numeric) == len(self._features),
         )
 
     def _together(self, names: tuple[str, ...]) -> slice | None:
