@@ -184,7 +184,7 @@ class RuleBook:
             value=value,
             threshold=0.0,
             n=0,
-            summary=f"{place(self._config.model, series)}: {reason}",
+            summary=lambda: f"{place(self._config.model, series)}: {reason}",
         )
         return self._alert(judgement, state, status, opened_at)
 
@@ -202,7 +202,7 @@ class RuleBook:
             model=self._config.model,
             model_version=series.version,
             segment=series.segment,
-            summary=judgement.summary,
+            summary=judgement.summary(),
             opened_at=rfc3339(opened_at),
             at=rfc3339(judgement.at),
             evidence=_evidence(judgement),
@@ -268,5 +268,5 @@ def _evidence(judgement: Judgement) -> Evidence:
             view=window.view,
             revision=window.revision,
         ),
-        contributors=list(judgement.contributors),
+        contributors=list(judgement.contributors()),
     )

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from streams.config.settings import LoadedModel
-from streams.config.windows import WindowConfig
 from streams.core.alerts.judgement import Series, Span
 from streams.core.layout import Layout
 from streams.core.monitor.events import WindowClosed
@@ -143,21 +142,23 @@ class Context:
     model: LoadedModel
     layout: Layout
     memory: Memory
+    _chosen: dict[int | None, tuple[int, int] | None] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         """The model's name."""
         return self.model.config.model
 
-    def window(self, size: int | None) -> WindowConfig | None:
-        """Choose the window that a rule watches: the size given or the largest.
+    def watches(self, event: WindowClosed, size: int | None) -> bool:
+        """Tell whether a window is the one that a rule watches: of the size given or the largest.
 
-        Of several windows of that size it is the one with the smallest hop; None when there is
-        no window of that size.
+        Of several windows of that size it is the one with the smallest hop.
         """
-        largest = max(window.size for window in self.model.windows)
-        chosen = [w for w in self.model.windows if w.size == (size or largest)]
-        return min(chosen, key=lambda window: window.step, default=None)
+        if size not in self._chosen:
+            largest = max(window.size for window in self.model.windows)
+            chosen = [(w.size, w.step) for w in self.model.windows if w.size == (size or largest)]
+            self._chosen[size] = min(chosen, default=None)
+        return self._chosen[size] == (event.config.size, event.config.step)
 
 
 def series_of(rule: str, event: WindowClosed, subject: str = "") -> Series:

@@ -36,7 +36,7 @@ def judge(rule: DetectorRule, event: DriftDetected) -> list[Judgement]:
             value=value,
             threshold=threshold,
             n=payload.n,
-            summary=(
+            summary=lambda: (
                 f"{place(payload.model, series)}: {watched} {moved} at {day_and_clock(event.now)} "
                 f"UTC, found by {event.config.name} after {counted(payload.n, 'item')}"
             ),
@@ -67,7 +67,7 @@ def judge_silence(
         value=(now - alarmed_at) / 1000,
         threshold=rule.hold / 1000,
         n=0,
-        summary=(
+        summary=lambda: (
             f"{place(model, series)}: {series.subject} has been quiet for "
             f"{duration(now - alarmed_at)}, since {day_and_clock(alarmed_at)} UTC"
         ),

@@ -45,7 +45,7 @@ def adjusted(p_values: Sequence[float]) -> list[float]:
 def judge(rule: DriftRule, event: WindowClosed, context: Context) -> list[Judgement]:
     """Judge the distances of one window: of one column, or of all features together."""
     columns = event.payload.drift
-    if columns is None or event.config != context.window(context.model.config.drift.window):
+    if columns is None or not context.watches(event, context.model.config.drift.window):
         return []
     distances = {
         column: measured[rule.distance]
@@ -68,11 +68,15 @@ def judge(rule: DriftRule, event: WindowClosed, context: Context) -> list[Judgem
     needed = min(rule.min_features, len(ranked)) if rule.on == "features" else 1
     breached = len(moved) >= (rule.min_features if rule.on == "features" else 1)
     column, decisive = (moved if breached else ranked)[needed - 1]
-    summary = (
-        _breach(rule, moved, len(enough))
-        if breached
-        else _calm(rule, column, decisive, insignificant=decisive.value > above)
-    )
+
+    def sentence() -> str:
+        told = (
+            _breach(rule, moved, len(enough))
+            if breached
+            else _calm(rule, column, decisive, insignificant=decisive.value > above)
+        )
+        return f"{place(context.name, series)}: {told} in {span(window)}"
+
     return [
         Judgement(
             series=series,
@@ -83,10 +87,10 @@ def judge(rule: DriftRule, event: WindowClosed, context: Context) -> list[Judgem
             value=decisive.value,
             threshold=above,
             n=decisive.n,
-            summary=f"{place(context.name, series)}: {summary} in {span(window)}",
+            summary=sentence,
             p_value=decisive.p_value,
             window=window,
-            contributors=_contributors(rule, moved, event, context) if breached else (),
+            contributors=lambda: _contributors(rule, moved, event, context) if breached else (),
         )
     ]
 

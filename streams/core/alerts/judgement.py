@@ -1,5 +1,6 @@
 """What a rule says about one event: breached, cleared, or no evidence either way."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -47,12 +48,12 @@ class Judgement:
         value: what was measured.
         threshold: the limit.
         n: samples behind the value.
-        summary: one plain sentence with numbers and units.
+        summary: writes one plain sentence with numbers and units; asked only for what is published.
         low: lower end of the value's interval, where known.
         high: upper end.
         p_value: probability of so large a value without a change, where known.
         window: the window, for rules that judge windows.
-        contributors: what the value is made of, the largest first.
+        contributors: finds what the value is made of, the largest first; asked likewise.
     """
 
     series: Series
@@ -63,12 +64,12 @@ class Judgement:
     value: float
     threshold: float
     n: float
-    summary: str
+    summary: Callable[[], str]
     low: float | None = None
     high: float | None = None
     p_value: float | None = None
     window: Span | None = None
-    contributors: tuple[Contributor, ...] = ()
+    contributors: Callable[[], tuple[Contributor, ...]] = tuple
 
 
 def no_evidence(series: Series, at: int, window: Span | None = None) -> Judgement:
@@ -82,6 +83,6 @@ def no_evidence(series: Series, at: int, window: Span | None = None) -> Judgemen
         value=0.0,
         threshold=0.0,
         n=0,
-        summary="",
+        summary=str,
         window=window,
     )

@@ -20,7 +20,7 @@ _FAULTS = {
 def judge(rule: QualityRule, event: WindowClosed, context: Context) -> list[Judgement]:
     """Judge the features of one window, each on its own."""
     inputs = event.payload.inputs
-    if inputs is None or event.config != context.window(None):
+    if inputs is None or not context.watches(event, None):
         return []
     features = inputs if rule.feature == "any" else [rule.feature]
     return [
@@ -38,10 +38,17 @@ def _judge_feature(
     n = feature.present if rule.check in _OF_PRESENT else feature.n
     if rate is None or n < rule.min_samples:
         return no_evidence(series, event.now, window)
-    # Judged as a share, written in percent.
     limit = Limit("above", rule.above)
-    written, standing = Limit("above", 100 * rule.above).sentence(100 * rate, " %")
-    rows = counted(n, "value" if rule.check in _OF_PRESENT else "prediction")
+
+    def sentence() -> str:
+        # Judged as a share, written in percent.
+        written, standing = Limit("above", 100 * rule.above).sentence(100 * rate, " %")
+        rows = counted(n, "value" if rule.check in _OF_PRESENT else "prediction")
+        return (
+            f"{place(context.name, series)}: the share of {name} that is {_FAULTS[rule.check]}, "
+            f"{written} of {rows}, {standing} in {span(window)}"
+        )
+
     return Judgement(
         series=series,
         at=event.now,
@@ -51,9 +58,6 @@ def _judge_feature(
         value=rate,
         threshold=rule.above,
         n=n,
-        summary=(
-            f"{place(context.name, series)}: the share of {name} that is {_FAULTS[rule.check]}, "
-            f"{written} of {rows}, {standing} in {span(window)}"
-        ),
+        summary=sentence,
         window=window,
     )

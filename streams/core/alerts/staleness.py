@@ -29,16 +29,20 @@ def _judge_kind(
     series = Series(rule.name, ALL, ALL, subject)
     silent = max(0, event.now - max(last, event.watched_since))
     stale = silent > limit
-    since = (
-        f"since watching began at {day_and_clock(event.watched_since)} UTC"
-        if last < event.watched_since
-        else f"since {day_and_clock(last)} UTC"
-    )
-    summary = (
-        f"no {subject} for {duration(silent)}, {since}; the limit is {duration(limit)}"
-        if stale
-        else f"{subject} are coming again; the last is {duration(silent)} old"
-    )
+
+    def sentence() -> str:
+        since = (
+            f"since watching began at {day_and_clock(event.watched_since)} UTC"
+            if last < event.watched_since
+            else f"since {day_and_clock(last)} UTC"
+        )
+        told = (
+            f"no {subject} for {duration(silent)}, {since}; the limit is {duration(limit)}"
+            if stale
+            else f"{subject} are coming again; the last is {duration(silent)} old"
+        )
+        return f"{place(event.model, series)}: {told}"
+
     return Judgement(
         series=series,
         at=event.now,
@@ -48,5 +52,5 @@ def _judge_kind(
         value=silent / 1000,
         threshold=limit / 1000,
         n=0,
-        summary=f"{place(event.model, series)}: {summary}",
+        summary=sentence,
     )

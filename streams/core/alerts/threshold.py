@@ -55,7 +55,7 @@ def limits_of(rule: ThresholdRule, context: Context) -> list[Limit]:
 def judge(rule: ThresholdRule, event: WindowClosed, context: Context) -> list[Judgement]:
     """Judge a metric in one window."""
     payload = event.payload
-    if payload.view != view_of(rule) or event.config != context.window(rule.window):
+    if payload.view != view_of(rule) or not context.watches(event, rule.window):
         return []
     limits = limits_of(rule, context)
     if not limits:
@@ -69,12 +69,14 @@ def judge(rule: ThresholdRule, event: WindowClosed, context: Context) -> list[Ju
     value = metric.value
     limit = next((limit for limit in limits if limit.breached(value)), limits[0])
     breached = limit.breached(value)
-    unit = _unit(rule.metric)
-    written, standing = limit.sentence(value, unit)
-    summary = (
-        f"{place(context.name, series)}: {metric_name(rule.metric)} {written} "
-        f"({_sureness(rule, metric)}) {standing} in {span(window)}"
-    )
+
+    def sentence() -> str:
+        written, standing = limit.sentence(value, _unit(rule.metric))
+        return (
+            f"{place(context.name, series)}: {metric_name(rule.metric)} {written} "
+            f"({_sureness(rule, metric)}) {standing} in {span(window)}"
+        )
+
     return [
         Judgement(
             series=series,
@@ -85,11 +87,11 @@ def judge(rule: ThresholdRule, event: WindowClosed, context: Context) -> list[Ju
             value=value,
             threshold=limit.bound,
             n=metric.n,
-            summary=summary,
+            summary=sentence,
             low=metric.low,
             high=metric.high,
             window=window,
-            contributors=_worst_segments(rule, event, context, limit) if breached else (),
+            contributors=lambda: _worst_segments(rule, event, context, limit) if breached else (),
         )
     ]
 

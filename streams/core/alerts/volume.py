@@ -11,7 +11,7 @@ from streams.core.partials import PREDICTION_TIME
 
 def concerns(event: WindowClosed, context: Context) -> bool:
     """Tell whether a window is of the kind that volume rules judge: the largest, by prediction."""
-    return event.payload.view == PREDICTION_TIME and event.config == context.window(None)
+    return event.payload.view == PREDICTION_TIME and context.watches(event, None)
 
 
 def judge(rule: VolumeRule, event: WindowClosed, context: Context) -> list[Judgement]:
@@ -43,8 +43,9 @@ def judge(rule: VolumeRule, event: WindowClosed, context: Context) -> list[Judge
     subject = place(context.name, series)
     rows = counted(now, "prediction")
     if limit is None and change is not None and rule.change is not None:
+        share, allowed = change, rule.change
         direction = "fell" if before and now < before else "rose"
-        beyond = change > rule.change
+        beyond = share > allowed
         standing = "more than" if beyond else "no more than"
         return [
             Judgement(
@@ -53,13 +54,13 @@ def judge(rule: VolumeRule, event: WindowClosed, context: Context) -> list[Judge
                 breached=beyond,
                 cleared=not beyond,
                 metric="predictions_change",
-                value=change,
-                threshold=rule.change,
+                value=share,
+                threshold=allowed,
                 n=now,
-                summary=(
-                    f"{subject}: traffic {direction} by {number(100 * change)} % to {rows} in "
+                summary=lambda: (
+                    f"{subject}: traffic {direction} by {number(100 * share)} % to {rows} in "
                     f"{span(window)} from {before:,} in the {duration(window.size)} before, "
-                    f"{standing} the allowed {number(100 * rule.change)} %"
+                    f"{standing} the allowed {number(100 * allowed)} %"
                 ),
                 window=window,
             )
@@ -67,7 +68,11 @@ def judge(rule: VolumeRule, event: WindowClosed, context: Context) -> list[Judge
     if not limits:
         return [no_evidence(series, event.now, window)]
     shown = limit or limits[0]
-    written, standing = shown.sentence(rate, " predictions/s")
+
+    def sentence() -> str:
+        written, standing = shown.sentence(rate, " predictions/s")
+        return f"{subject}: traffic of {written} ({rows}) {standing} in {span(window)}"
+
     return [
         Judgement(
             series=series,
@@ -78,7 +83,7 @@ def judge(rule: VolumeRule, event: WindowClosed, context: Context) -> list[Judge
             value=rate,
             threshold=shown.bound,
             n=now,
-            summary=f"{subject}: traffic of {written} ({rows}) {standing} in {span(window)}",
+            summary=sentence,
             window=window,
         )
     ]

@@ -31,7 +31,7 @@ def judge(value: float | None, window: int, revision: int = 0) -> Judgement:
         value=value,
         threshold=LIMIT,
         n=100,
-        summary="",
+        summary=str,
         window=span,
     )
 
