@@ -1,5 +1,6 @@
 """One model's side of the monitor: its cells, windows, detectors and alert rules."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ from streams.config.durations import UNITS_MS
 from streams.config.settings import LoadedModel
 from streams.core.layout import layout_of
 from streams.core.monitor.admission import Admission
+from streams.core.monitor.combine import combined
 from streams.core.monitor.events import AlertBook, DriftDetected, TimePassed, WindowClosed
 from streams.core.monitor.panes import Panes, Series
 from streams.core.monitor.publishing import Publisher
@@ -17,6 +19,7 @@ from streams.core.monitor.series import Sentinels
 from streams.core.partials import (
     ALL,
     LABEL_TIME,
+    Bundle,
     Cell,
     CellKey,
     FloatArray,
@@ -30,6 +33,8 @@ Published = Window | DriftEvent | Alert
 
 MOST_VERSIONS = 50
 _HOUR_MS = UNITS_MS["h"]
+_MOST_STAGED = 64
+"""News that may wait to be added, counted in tables per kind."""
 _KINDS = ("traffic", "inputs", "quality", "arrivals")
 
 
@@ -60,6 +65,7 @@ class ModelWatch:
         self._versions = Admission(MOST_VERSIONS)
         self._segments = {s.name: Admission(s.max_values) for s in model.config.segments}
         self._book = alert_book(model)
+        self._staged: list[ModelNews] = []
         self._open: dict[str, Alert] = {}
         self._latest: dict[tuple[str, str, str, str], tuple[int, Window]] = {}
         self._last_prediction = -1
@@ -101,22 +107,30 @@ class ModelWatch:
             if one.layout != self._layout.fingerprint:
                 self.mismatches += 1
                 continue
-            self._add(one, moment)
+            self._staged.append(one)
+            self._last_prediction = max(self._last_prediction, one.last_prediction)
+            self._last_label = max(self._last_label, one.last_label)
             for name, run in one.runs.items():
                 runs.setdefault(name, []).append(run)
+        if len(self._staged) >= _MOST_STAGED:
+            self._add_staged(moment)
         found: list[Published] = []
         for alarm in self._sentinels.feed(runs, moment):
             found += self._tell_drift(alarm)
         return found
 
-    def _add(self, news: ModelNews, moment: int) -> None:
-        self._last_prediction = max(self._last_prediction, news.last_prediction)
-        self._last_label = max(self._last_label, news.last_label)
+    def _add_staged(self, moment: int) -> None:
+        """Add the news that waits to the cells.
+
+        News waits because adding many tables together costs little more than adding one. When it is
+        added depends on event time and on the amount of news alone: sums round the same way in
+        every run.
+        """
         for kind in ("traffic", "inputs", "quality"):
-            table = getattr(news, kind)
-            if table is not None:
-                for _ in add_table(table, self._place(kind, moment)):
-                    pass
+            tables = [t for news in self._staged if (t := getattr(news, kind)) is not None]
+            if tables:
+                deque(add_table(combined(tables), self._place(kind, moment)), maxlen=0)
+        self._staged.clear()
 
     def _place(self, kind: str, moment: int) -> Callable[[CellKey], Cell | None]:
         def place(key: CellKey) -> Cell | None:
@@ -141,6 +155,7 @@ class ModelWatch:
 
     def pass_time(self, moment: int) -> list[Published]:
         """Do what is due at ``moment``, which is :attr:`next_moment`; returns what to publish."""
+        self._add_staged(moment)
         found: list[Published] = []
         for due in self._schedule.due(moment):
             for event in self._publisher.publish(due, moment):
@@ -225,6 +240,7 @@ class ModelWatch:
         """Plain containers."""
         return {
             "layout": self._layout.fingerprint,
+            "staged": _pack(self._staged),
             "panes": {kind: panes.snapshot() for kind, panes in self._panes.items()},
             "records": self._publisher.snapshot(),
             "sentinels": self._sentinels.snapshot(),
@@ -251,6 +267,7 @@ class ModelWatch:
             for kind, panes in self._panes.items():
                 panes.restore(state["panes"][kind])
             self._publisher.restore(state["records"])
+            self._staged = _unpack(state["staged"])
         self._sentinels.restore(state["sentinels"])
         self._versions.restore(state["versions"])
         for name, admission in self._segments.items():
@@ -265,3 +282,12 @@ class ModelWatch:
         self._since = state["since"]
         self.mismatches, self.expired = state["counts"]
         self._plan(moment)
+
+
+def _pack(news: Iterable[ModelNews]) -> bytes:
+    """News in the form in which it travels."""
+    return Bundle(0, 1, 1, 0, 1, [(index, {"": one}) for index, one in enumerate(news)]).encode()
+
+
+def _unpack(packed: bytes) -> list[ModelNews]:
+    return [models[""] for _, models in Bundle.decode(packed).ticks]

@@ -9,9 +9,12 @@ import numpy as np
 
 from detectors.sketches.frequent_items import FrequentItems
 from detectors.sketches.hyperloglog import HyperLogLog
-from streams.config import ModelConfig, PipelineConfig, Settings
+from streams.config import LoadedModel, ModelConfig, PipelineConfig, Settings
+from streams.core.alerts.book import RuleBook
 from streams.core.layout import Layout, layout_of
 from streams.core.logbins import log_keys
+from streams.core.monitor.events import AlertBook, DriftDetected, TimePassed, WindowClosed
+from streams.core.monitor.processor import MonitorProcessor
 from streams.core.partials import (
     Bundle,
     Cell,
@@ -22,10 +25,12 @@ from streams.core.partials import (
     add_table,
 )
 from streams.profile.model import ReferenceProfile
+from streams.sinks.payloads import Alert
 from streams.wire import Chunk
 
 START = 1_800_000_000_000 // 3_600_000 * 3_600_000
 """A full hour."""
+MINUTE = 60_000
 EPS = 1e-15
 
 
@@ -357,3 +362,41 @@ def chunk_of(values: Sequence[bytes], first: int = 0) -> Chunk:
     return Chunk(
         "partials", 0, list(range(first, first + n)), [None] * n, list(values), [-1] * n, [()] * n
     )
+
+
+class Silent:
+    """An alert book without rules, which remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.windows: list[WindowClosed] = []
+        self.drifts: list[DriftDetected] = []
+        self.times: list[TimePassed] = []
+
+    def on_window(self, event: WindowClosed) -> list[Alert]:
+        self.windows.append(event)
+        return []
+
+    def on_drift(self, event: DriftDetected) -> list[Alert]:
+        self.drifts.append(event)
+        return []
+
+    def on_time(self, event: TimePassed) -> list[Alert]:
+        self.times.append(event)
+        return []
+
+    def snapshot(self) -> Mapping[str, Any]:
+        return {}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        assert state == {}
+
+
+def processor(
+    settings: Settings, book: AlertBook | None = None, partition: int = 0
+) -> MonitorProcessor:
+    """A monitor with the configured alert rules, or with a given book for all models."""
+
+    def rules(model: LoadedModel) -> AlertBook:
+        return RuleBook(model) if book is None else book
+
+    return MonitorProcessor(settings, partition, rules)

@@ -1,17 +1,18 @@
 """What the features looked like."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 
 from detectors.sketches.frequent_items import FrequentItems
 from detectors.sketches.hyperloglog import HyperLogLog
 from streams.core.layout import QUANTILE_OFFSET, QUANTILE_STRIDE, Layout
-from streams.core.logbins import log_quantiles
+from streams.core.monitor.metrics.values import at_ranks, in_order
 from streams.core.partials import Cell
 from streams.sinks.payloads import FrequentValue, Input
 
-_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+_RANKS = (0.05, 0.25, 0.5, 0.75, 0.95)
 _FREQUENT = 10
 
 
@@ -28,7 +29,7 @@ def _numeric(cell: Cell, layout: Layout) -> Iterator[tuple[str, Input]]:
     moments = cell.moments.get("numeric")
     if counts is None or moments is None:
         return
-    histograms = _by_feature(cell.sparse.get("quantiles", {}), len(layout.numeric))
+    quantiles = _quantiles(cell.sparse.get("quantiles", {}), len(layout.numeric))
     rows = counts.reshape(-1, 4).tolist()
     for index, name in enumerate(layout.numeric):
         present, missing, wrong, outside = (int(count) for count in rows[index])
@@ -37,7 +38,7 @@ def _numeric(cell: Cell, layout: Layout) -> Iterator[tuple[str, Input]]:
             continue
         bounded = layout.ranges[index] != (-np.inf, np.inf)
         weight, mean, deviations = moments[index].tolist()
-        p05, p25, p50, p75, p95 = _quantiles(histograms[index])
+        p05, p25, p50, p75, p95 = quantiles[index]
         yield (
             name,
             Input(
@@ -58,16 +59,16 @@ def _numeric(cell: Cell, layout: Layout) -> Iterator[tuple[str, Input]]:
         )
 
 
-def _by_feature(sums: dict[int, float], features: int) -> list[dict[int, float]]:
-    found: list[dict[int, float]] = [{} for _ in range(features)]
-    for key, count in sums.items():
-        index, bucket = divmod(key, QUANTILE_STRIDE)
-        found[index][bucket - QUANTILE_OFFSET] = count
-    return found
-
-
-def _quantiles(counts: dict[int, float]) -> Sequence[float | None]:
-    return log_quantiles(counts, _QUANTILES) or [None] * len(_QUANTILES)
+def _quantiles(sums: dict[int, float], features: int) -> list[list[float] | list[None]]:
+    """Quantiles of each feature; None where it has no value."""
+    keys, counts = in_order(sums)
+    bounds = np.searchsorted(keys, np.arange(features + 1) * QUANTILE_STRIDE).tolist()
+    return [
+        at_ranks(keys[low:high] % QUANTILE_STRIDE - QUANTILE_OFFSET, counts[low:high], _RANKS)
+        if low < high
+        else [None] * len(_RANKS)
+        for low, high in pairwise(bounds)
+    ]
 
 
 def _categorical(cell: Cell, layout: Layout) -> Iterator[tuple[str, Input]]:

@@ -1,10 +1,12 @@
 """Numbers with the sample size and the interval that belong to them."""
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 from detectors.intervals import auc_interval, mean_interval, wilson
-from streams.core.logbins import log_quantiles
+from streams.core.logbins import log_values
+from streams.core.partials import FloatArray, IntArray
 from streams.sinks.payloads import MetricValue
 
 NOTHING = 1e-9
@@ -71,11 +73,37 @@ def area(auc: float, positives: float, negatives: float, bound: float, n: float)
 
 def quantiles(counts: Mapping[int, float], names: Mapping[str, float]) -> dict[str, MetricValue]:
     """Quantiles of log buckets by name, each within one percent of its value."""
-    found = log_quantiles(counts, list(names.values()))
-    if found is None:
+    buckets, sums = in_order(counts)
+    if not len(buckets):
         return {}
-    n = math.fsum(count for count in counts.values() if count > 0)
+    n = float(sums.sum())
+    found = at_ranks(buckets, sums, list(names.values()))
     return {name: plain(value, n) for name, value in zip(names, found, strict=True)}
+
+
+def in_order(counts: Mapping[int, float]) -> tuple[IntArray, FloatArray]:
+    """Keys with something in them, ascending, and how much; shape [keys] each."""
+    keys = np.fromiter(counts.keys(), np.int64, len(counts))
+    sums = np.fromiter(counts.values(), np.float64, len(counts))
+    order = np.argsort(keys)
+    order = order[sums[order] > NOTHING]
+    return keys[order], sums[order]
+
+
+def at_ranks(buckets: IntArray, sums: FloatArray, ranks: Sequence[float]) -> list[float]:
+    """Quantiles (inverted distribution function) of counted log buckets.
+
+    Args:
+        buckets: buckets in ascending order, at least one.
+        sums: what was counted in each, above 0.
+        ranks: quantiles, 0 to 1.
+    """
+    cumulative = np.cumsum(sums)
+    # A rank that is whole up to rounding must not slip into the next bucket.
+    wanted = np.asarray(ranks) * (cumulative[-1] * (1.0 - 1e-12))
+    index = np.minimum(np.searchsorted(cumulative, wanted), len(buckets) - 1)
+    found: list[float] = log_values(buckets[index]).tolist()
+    return found
 
 
 def keep(found: Mapping[str, MetricValue | None]) -> dict[str, MetricValue]:
