@@ -18,6 +18,7 @@ from streams.core.alerts import detector, drift, quality, staleness, threshold, 
 from streams.core.alerts.context import Context, Memory
 from streams.core.alerts.judgement import Judgement, Series
 from streams.core.alerts.lifecycle import NEVER, Policy, State, resolve, step
+from streams.core.alerts.threshold import TRAFFIC_METRICS
 from streams.core.alerts.words import day_and_clock, place
 from streams.core.layout import layout_of
 from streams.core.monitor.events import DriftDetected, TimePassed, WindowClosed
@@ -60,9 +61,9 @@ class RuleBook:
     """The rules of one model.
 
     A version or a segment other than "*" that has not been measured for three of the largest
-    windows, and at least an hour, is forgotten; if an alert on it is open it resolves, saying that
-    nothing is measured any more. So does an open alert whose rule was taken out of the
-    configuration.
+    windows, and at least an hour (with quality, which waits for labels, the label horizon on top),
+    is forgotten; if an alert on it is open it resolves, saying that nothing is measured any more.
+    So does an open alert whose rule was taken out of the configuration.
     """
 
     def __init__(self, model: LoadedModel) -> None:
@@ -73,7 +74,7 @@ class RuleBook:
         self._memory = Memory(metrics=frozenset(watched))
         self._context = Context(model, layout_of(model), self._memory)
         self._states: dict[Series, State] = {}
-        self._forget_after = max(HOUR_MS, 3 * max(window.size for window in model.windows))
+        self._live_for = max(HOUR_MS, 3 * max(window.size for window in model.windows))
         self._swept_at = NEVER
 
     def on_window(self, event: WindowClosed) -> list[Alert]:
@@ -148,14 +149,14 @@ class RuleBook:
 
     def _sweep(self, now: int) -> list[Alert]:
         """Forget series that are measured no longer; resolves what is open on them."""
-        if self._swept_at != NEVER and now - self._swept_at < self._forget_after // 3:
+        if self._swept_at != NEVER and now - self._swept_at < self._live_for // 3:
             return []
         self._swept_at = now
         alerts = []
         for series, state in list(self._states.items()):
             removed = series.rule not in self._rules
             partial = series.version != ALL or series.segment != ALL
-            gone = partial and now - state.seen_at > self._forget_after
+            gone = partial and now - state.seen_at > self._patience(series.rule)
             if not removed and not gone:
                 continue
             if state.is_open:
@@ -165,6 +166,12 @@ class RuleBook:
             if state.revision == NEVER:
                 del self._states[series]
         return alerts
+
+    def _patience(self, name: str) -> int:
+        """How long a series of a rule may go without being measured, ms."""
+        rule = self._rules.get(name)
+        of_labels = isinstance(rule, ThresholdRule) and rule.metric not in TRAFFIC_METRICS
+        return self._live_for + (self._config.label_horizon if of_labels else 0)
 
     def _give_up(self, series: Series, state: State, now: int, *, removed: bool) -> Alert:
         reason = (

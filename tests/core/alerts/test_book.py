@@ -126,12 +126,21 @@ def test_a_fingerprint_depends_on_every_part_of_the_identity() -> None:
 
 
 def test_an_alert_on_a_version_that_is_measured_no_longer_resolves_and_says_so() -> None:
-    rules = book(RULES[0] | {"versions": "each", "for_windows": 1, "cooldown": 0})
+    rules = book(
+        RULES[0] | {"versions": "each", "for_windows": 1, "cooldown": 0},
+        label_horizon=120 * MINUTE,
+    )
     bad = {"recall": (0.1, 500)}
     assert statuses(rules.on_window(window(version="v1", metrics=bad))) == ["open"]
+    early = [
+        alert
+        for minute in range(5, 185)
+        for alert in rules.on_time(time(T0 + minute * MINUTE, prediction=T0 + minute * MINUTE))
+    ]
+    assert early == []
     told = [
         alert
-        for minute in range(5, 120)
+        for minute in range(185, 300)
         for alert in rules.on_time(time(T0 + minute * MINUTE, prediction=T0 + minute * MINUTE))
     ]
     assert statuses(told) == ["resolved"]
@@ -139,7 +148,7 @@ def test_an_alert_on_a_version_that_is_measured_no_longer_resolves_and_says_so()
         "fraud version v1: no longer measured: nothing came since 25 Nov 14:05 UTC"
     )
     assert told[0].evidence.threshold is None
-    assert statuses(rules.on_window(window(30, version="v1", metrics=bad))) == ["open"]
+    assert statuses(rules.on_window(window(90, version="v1", metrics=bad))) == ["open"]
 
 
 def test_an_alert_on_the_whole_model_stays_open_however_long_nothing_is_measured() -> None:
@@ -168,7 +177,8 @@ def test_the_runbook_of_the_rule_goes_before_that_of_the_model() -> None:
 
 
 def test_what_was_never_alerted_is_forgotten_with_its_version() -> None:
-    rules = RuleBook(loaded(RULES[0] | {"versions": "each"}, RULES[3] | {"versions": "each"}))
+    each = {"versions": "each"}
+    rules = RuleBook(loaded(RULES[0] | each, RULES[3] | each, label_horizon=MINUTE))
     for index in range(40):
         version = f"v{index}"
         rules.on_window(window(index, version=version, metrics={"recall": (0.9, 500)}))
