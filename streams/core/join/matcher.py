@@ -31,12 +31,16 @@ class LabelChange:
 
 @dataclass(slots=True)
 class Changes:
-    """What feedback changed since the last checkpoint, besides the books."""
+    """What feedback changed since the last checkpoint, besides the books.
+
+    ``needed_until`` is the event time until which any of the predictions is remembered, ms.
+    """
 
     labels: list[LabelChange] = field(default_factory=list)
     outcomes: list[tuple[int, OutcomeKey]] = field(default_factory=list)
     weights: dict[int, float] = field(default_factory=dict)
     gains: dict[int, dict[str, float]] = field(default_factory=dict)
+    needed_until: int = 0
 
     def __bool__(self) -> bool:
         """Whether anything changed."""
@@ -44,9 +48,14 @@ class Changes:
 
     def take(self) -> "Changes":
         """Hand the changes over and begin anew."""
-        taken = Changes(self.labels, self.outcomes, self.weights, self.gains)
+        taken = Changes(self.labels, self.outcomes, self.weights, self.gains, self.needed_until)
         self.labels, self.outcomes, self.weights, self.gains = [], [], {}, {}
+        self.needed_until = 0
         return taken
+
+    def touch(self, ts: Ints, retention: int) -> None:
+        """Note that predictions of some event times are changed."""
+        self.needed_until = max(self.needed_until, int(ts.max()) + retention)
 
 
 @dataclass(slots=True)
@@ -172,6 +181,7 @@ class Matcher:
         counts = np.flatnonzero(new | corrected)
         if not len(counts):
             return
+        self._changes.touch(ts[counts], model.retention)
         weight = rows.weight[index]
         delay = np.maximum(rows.ts[index] - ts, 0) / 1000.0
         score = store.gather(handles, ("score",))[0] if model.score_width else None
@@ -292,6 +302,7 @@ class Matcher:
                 self._relevant(model, facts, rows, row, handle, str(items[i]))
         if kept:
             chosen = np.array(kept)
+            self._changes.touch(ts[chosen], model.retention)
             value = rows.value[index[chosen]]
             facts.outcomes.append(
                 OutcomeFacts(

@@ -427,7 +427,9 @@ class JoinProcessor:
         met = self._early.claim(ids)
         if not met:
             return
-        self._news.delta.claimed += [early.number for early in met]
+        delta = self._news.delta
+        delta.claimed += [early.number for early in met]
+        delta.needed_until = max(delta.needed_until, met[-1].arrived + self._longest_wait)
         self._books.feedback_waiting -= len(met)
         rows = FeedbackRows.concat([early.row for early in met])
         self._take_feedback(rows, moment, facts)
@@ -639,13 +641,7 @@ class JoinProcessor:
         delta = self._news.delta
         if self._changes:
             delta.changes = self._changes.take()
-            # What it changes was predicted before the frontier.
-            longest = max(m.retention for m in self._models.values())
-            moment = self._merge.frontier * self._tick_ms
-            delta.needed_until = max(delta.needed_until, moment + longest)
-        if delta.claimed:
-            moment = self._merge.frontier * self._tick_ms
-            delta.needed_until = max(delta.needed_until, moment + self._longest_wait)
+            delta.needed_until = max(delta.needed_until, delta.changes.needed_until)
         return delta
 
     def _groups_record(self) -> StateRecord:
