@@ -1,197 +1,235 @@
-"""Traffic of two models as a service would publish it, with truth that comes later.
+"""Traffic of two models as services would publish it, with truth that comes later.
 
-*fraud* scores card payments; *delivery* predicts minutes until a parcel arrives. Features follow
-the hour of a compressed day, versions are rolled out, truth is delayed at random, and now and then
-a service sends something twice or something broken, as services do. At a known moment the world of
-*fraud* changes: amounts grow, a country joins, and what used to be fraud no longer is.
+Versions are rolled out, truth is delayed at random, some events arrive late and out of order, and
+now and then a service sends something twice, something broken, or truth about nothing.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+import orjson
 
-Floats = NDArray[np.float64]
+from streams.demo import world
+from streams.demo.world import DELIVERY, FRAUD, Columns, Floats
 
-FRAUD, DELIVERY = "fraud", "delivery"
-COUNTRIES = ("DE", "FR", "IT", "ES", "PL")
-CHANNELS = ("web", "app", "store")
-DEPOTS = ("north", "south", "harbour")
+Kind = Literal["prediction", "feedback", "broken_prediction", "broken_feedback"]
 
-DAY_SECONDS = 600.0
-"""A day of the demo's world lasts ten minutes."""
-
-REPEATED = 0.002
-BROKEN = 0.0005
-UNLABELLED = 0.05
+SLICE_SECONDS = 0.1
+"""Traffic is drawn in slices of this length, so that it does not depend on who asks when."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, frozen=True)
+class Shares:
+    """How much of what happens; shares of predictions.
+
+    Attributes:
+        unlabelled: never get their truth.
+        late: predictions and truths sent some time after their timestamp, hence out of order.
+        repeated: predictions and truths sent twice.
+        corrected: truths that are taken back and replaced.
+        broken: unreadable events beside the good ones, on each topic.
+        orphans: truths about predictions that were never made.
+        canary: fraud predictions made by the new version.
+    """
+
+    unlabelled: float = 0.05
+    late: float = 0.03
+    repeated: float = 0.003
+    corrected: float = 0.002
+    broken: float = 0.001
+    orphans: float = 0.001
+    canary: float = 0.2
+
+
+SHARES = Shares()
+LATE_SECONDS = 1.5
+"""The latest event is sent so long after its timestamp."""
+
+
+@dataclass(slots=True, frozen=True)
 class Sent:
     """One event, ready to publish.
 
     Attributes:
-        kind: "prediction", "feedback", "broken_prediction".
-        fields: keyword arguments of the publisher's call.
+        at: when it is sent, seconds since the epoch; its timestamp may be earlier.
+        kind: what it is.
+        id: id of the prediction.
+        fields: keyword arguments of the publisher's call; empty for broken events.
+        body: bytes of a broken event.
     """
 
-    kind: str
-    fields: dict[str, Any]
-
-
-@dataclass(order=True, slots=True)
-class _Due:
     at: float
-    number: int
-    fields: dict[str, Any] = field(compare=False)
+    kind: Kind
+    id: str
+    fields: dict[str, Any] = field(default_factory=dict)
+    body: bytes = b""
 
 
 class Traffic:
-    """Draws events for stretches of time.
+    """Draws events in order of sending; everything follows from the arguments.
 
     Args:
+        start: first moment, seconds since the epoch.
         rate: predictions per second of each model.
-        seed: everything drawn follows from it.
+        seed: where chance begins.
+        drift_at: when the world of the fraud model changes, seconds since the epoch.
         label_delay: mean seconds between a prediction and its truth.
+        shares: how much goes wrong.
     """
 
-    def __init__(self, rate: float, seed: int = 7, label_delay: float = 2.0) -> None:
+    def __init__(
+        self,
+        start: float,
+        rate: float,
+        *,
+        seed: int = 7,
+        drift_at: float = float("inf"),
+        label_delay: float = 2.0,
+        shares: Shares = SHARES,
+    ) -> None:
+        self._start = start
         self._rate = rate
         self._random = np.random.default_rng(seed)
+        self._drift_at = drift_at
         self._label_delay = label_delay
-        self._due: list[_Due] = []
-        self._number = 0
+        self._shares = shares
+        self._slices = 0
+        self._due: list[tuple[float, int, Sent]] = []
+        self._scheduled = 0
+        self._made = 0
 
-    def between(self, start: float, stop: float, *, drifted: bool) -> Iterator[Sent]:
-        """Draw the events of ``[start, stop)``, seconds since the epoch, in order of time.
+    def until(self, moment: float) -> Iterator[Sent]:
+        """Give the events that are sent before a moment and were not given yet.
 
         Args:
-            start: first moment.
-            stop: first moment after.
-            drifted: whether the world of the fraud model has changed.
+            moment: seconds since the epoch; slices that it cuts wait for the next call.
         """
-        count = int(self._random.poisson(self._rate * (stop - start)))
-        moments = np.sort(self._random.uniform(start, stop, count))
-        for make, args in ((self._fraud, (drifted,)), (self._delivery, ())):
-            yield from make(moments, *args)
-        yield from self._truth_until(stop)
+        while (stop := self._start + (self._slices + 1) * SLICE_SECONDS) <= moment:
+            begin = self._start + self._slices * SLICE_SECONDS
+            self._slices += 1
+            self._draw_fraud(self._moments(begin, stop))
+            self._draw_delivery(self._moments(begin, stop))
+            while self._due and self._due[0][0] < stop:
+                yield heappop(self._due)[2]
 
-    def rest(self) -> Iterator[Sent]:
-        """All truth that is still to come."""
-        return self._truth_until(float("inf"))
+    def _moments(self, begin: float, stop: float) -> Floats:
+        count = int(self._random.poisson(self._rate * (stop - begin)))
+        return np.sort(self._random.uniform(begin, stop, count))
 
-    @property
-    def pending(self) -> int:
-        """Truth that is still to come."""
-        return len(self._due)
+    def _draw_fraud(self, moments: Floats) -> None:
+        changed = moments >= self._drift_at
+        data = world.fraud_features(self._random, changed)
+        believed = world.fraud_probability(data)
+        real = world.fraud_probability(data, changed)
+        canary = self._random.random(len(moments)) < self._shares.canary
+        outputs = {
+            "model_version": np.where(canary, "8", "7"),
+            "prediction": _class_names(believed >= world.THRESHOLD),
+            "score": np.round(believed, 6),
+            "latency_ms": np.round(self._random.gamma(4.0, 3.0, len(moments)), 3),
+        }
+        actual = _class_names(self._random.random(len(moments)) < real)
+        self._schedule(FRAUD, moments, data, outputs, actual)
 
-    def _truth_until(self, moment: float) -> Iterator[Sent]:
-        while self._due and self._due[0].at < moment:
-            due = heappop(self._due)
-            yield Sent("feedback", due.fields)
+    def _draw_delivery(self, moments: Floats) -> None:
+        data = world.delivery_features(self._random, len(moments))
+        expected = world.delivery_minutes(data)
+        outputs = {
+            "model_version": np.full(len(moments), "3"),
+            "prediction": np.round(expected, 2),
+            "latency_ms": np.round(self._random.gamma(3.0, 2.0, len(moments)), 3),
+        }
+        actual = np.round(world.delivery_truth(self._random, expected), 2)
+        self._schedule(DELIVERY, moments, data, outputs, actual)
 
-    def _publish(
-        self, fields: dict[str, Any], moment: float, truth: dict[str, Any]
-    ) -> Iterator[Sent]:
-        self._number += 1
-        identity = f"{fields['model']}-{self._number:09d}"
-        fields |= {"prediction_id": identity, "timestamp": moment}
-        yield Sent("prediction", fields)
-        luck = self._random.random()
-        if luck < REPEATED:
-            yield Sent("prediction", fields)
-        elif luck < REPEATED + BROKEN:
-            yield Sent("broken_prediction", fields)
-        if luck < 1.0 - UNLABELLED:
-            at = moment + float(self._random.exponential(self._label_delay))
-            label = {"prediction_id": identity, "timestamp": at, **truth}
-            heappush(self._due, _Due(at, self._number, label))
-
-    def _fraud(self, moments: Floats, drifted: bool) -> Iterator[Sent]:  # noqa: FBT001 - one caller
+    def _schedule(
+        self, model: str, moments: Floats, data: Columns, outputs: Columns, actual: Any
+    ) -> None:
+        """Put a slice's predictions, their truth and what goes wrong on the way in the queue."""
         n = len(moments)
-        data = fraud_features(self._random, moments, drifted=drifted)
-        believed = fraud_probability(data)
-        real = fraud_probability(data, flipped=drifted)
-        actual = self._random.random(n) < real
-        latency = self._random.gamma(4.0, 3.0, n)
-        new = self._random.random(n) < 0.2
-        for i, moment in enumerate(moments.tolist()):
+        shares = self._shares
+        chance = self._random.random((6, n))
+        lag = self._random.uniform(0.05, LATE_SECONDS, (2, n)) * (chance[:2] < shares.late)
+        sent_lag, told_lag = lag.tolist()
+        labelled, again, spoilt, told = chance[2:].tolist()
+        delay = self._random.exponential(self._label_delay, n).tolist()
+        names = list(data)
+        features = zip(*(_plain(column) for column in data.values()), strict=True)
+        rows = zip(*(column.tolist() for column in outputs.values()), strict=True)
+        truths = actual.tolist()
+        for i, (moment, values, row) in enumerate(
+            zip(moments.tolist(), features, rows, strict=True)
+        ):
+            self._made += 1
+            identity = f"{model}-{self._made:09d}"
+            timestamp = round(moment, 3)
             fields = {
-                "model": FRAUD,
-                "model_version": "8" if new[i] else "7",
-                "prediction": "fraud" if believed[i] >= 0.5 else "legit",
-                "score": float(believed[i]),
-                "features": {name: column[i] for name, column in data.items()},
-                "tags": {"country": str(data["country"][i])},
-                "latency_ms": float(latency[i]),
+                "model": model,
+                "timestamp": timestamp,
+                "features": dict(zip(names, values, strict=True)),
+                **dict(zip(outputs, row, strict=True)),
             }
-            yield from self._publish(fields, moment, {"actual": "fraud" if actual[i] else "legit"})
+            self._send(Sent(moment + sent_lag[i], "prediction", identity, fields))
+            if again[i] < shares.repeated:
+                self._send(Sent(moment + sent_lag[i] + 0.2, "prediction", identity, fields))
+            if spoilt[i] < shares.broken:
+                self._break(moment, identity, fields)
+            if labelled[i] >= shares.unlabelled:
+                known = round(moment + delay[i], 3)
+                self._tell(known, told_lag[i], identity, truths[i], told[i])
+            if spoilt[i] > 1.0 - shares.orphans:
+                self._tell(timestamp, 0.0, f"lost-{identity}", truths[i], 1.0)
 
-    def _delivery(self, moments: Floats) -> Iterator[Sent]:
-        n = len(moments)
-        data = delivery_features(self._random, moments)
-        expected = delivery_minutes(data)
-        actual = expected + self._random.normal(0.0, 4.0, n)
-        latency = self._random.gamma(3.0, 2.0, n)
-        for i, moment in enumerate(moments.tolist()):
-            fields = {
-                "model": DELIVERY,
-                "model_version": "3",
-                "prediction": float(expected[i]),
-                "features": {name: column[i] for name, column in data.items()},
-                "latency_ms": float(latency[i]),
-            }
-            yield from self._publish(fields, moment, {"actual": max(1.0, float(actual[i]))})
+    def _tell(self, known: float, lag: float, identity: str, actual: Any, luck: float) -> None:
+        """Queue the truth about a prediction; with luck below the shares, more than once."""
+        fields = {"actual": actual, "timestamp": known}
+        self._send(Sent(known + lag, "feedback", identity, fields))
+        if luck < self._shares.repeated:
+            self._send(Sent(known + lag + 0.3, "feedback", identity, fields))
+        elif luck < self._shares.repeated + self._shares.corrected:
+            other = _other(actual)
+            later = {"actual": other, "timestamp": round(known + 0.5, 3)}
+            self._send(Sent(known + lag + 0.5, "feedback", identity, later))
+        elif luck < self._shares.repeated + self._shares.corrected + self._shares.broken:
+            body = orjson.dumps({"prediction_id": identity, "timestamp": known})
+            self._send(Sent(known + lag, "broken_feedback", identity, body=body))
 
+    def _break(self, moment: float, identity: str, fields: dict[str, Any]) -> None:
+        """Queue a broken event beside the good one, under an id of its own."""
+        mine = f"broken-{identity}"
+        event = {"prediction_id": mine, **fields}
+        whole = orjson.dumps(event)
+        bodies = (
+            whole[: len(whole) // 2],
+            orjson.dumps({**event, "model": "fruad"}),
+            orjson.dumps({**event, "timestamp": "yesterday"}),
+            orjson.dumps({**event, "prediction": {"class": "fraud"}}),
+            b"\x00\x01" + whole,
+        )
+        body = bodies[self._made % len(bodies)]
+        self._send(Sent(moment, "broken_prediction", mine, body=body))
 
-def fraud_features(
-    random: np.random.Generator, moments: Floats, *, drifted: bool
-) -> dict[str, NDArray[Any]]:
-    """Features of card payments."""
-    n = len(moments)
-    hour = (moments % DAY_SECONDS) / DAY_SECONDS * 24.0
-    weights = [0.3, 0.25, 0.2, 0.15, 0.1] if not drifted else [0.15, 0.15, 0.15, 0.15, 0.4]
-    return {
-        "amount": np.round(random.lognormal(3.6 + (0.5 if drifted else 0.0), 0.9, n), 2),
-        "hour": np.round(hour, 3),
-        "account_age_days": np.floor(random.gamma(2.0, 300.0, n)),
-        "payments_last_day": random.poisson(2.5, n).astype(np.float64),
-        "distance_km": np.round(random.exponential(40.0, n), 1),
-        "country": random.choice(COUNTRIES, n, p=weights),
-        "channel": random.choice(CHANNELS, n, p=[0.5, 0.4, 0.1]),
-    }
-
-
-def fraud_probability(data: dict[str, NDArray[Any]], *, flipped: bool = False) -> Floats:
-    """Probability of fraud; flipped: young accounts and far payments are fraud no longer."""
-    young = np.exp(-data["account_age_days"] / 200.0)
-    logit = (
-        -4.0
-        + 0.012 * data["distance_km"] * (-1.0 if flipped else 1.0)
-        + 3.0 * young * (0.2 if flipped else 1.0)
-        + 0.35 * data["payments_last_day"]
-        + 0.004 * data["amount"]
-        + (1.2 if flipped else 0.0) * (data["channel"] == "store")
-        + (1.5 if flipped else 0.0) * (data["country"] == "PL")
-    )
-    return 1.0 / (1.0 + np.exp(-np.asarray(logit, dtype=np.float64)))
+    def _send(self, sent: Sent) -> None:
+        self._scheduled += 1
+        heappush(self._due, (sent.at, self._scheduled, sent))
 
 
-def delivery_features(random: np.random.Generator, moments: Floats) -> dict[str, NDArray[Any]]:
-    """Features of parcels."""
-    n = len(moments)
-    return {
-        "distance_km": np.round(random.gamma(2.0, 6.0, n), 2),
-        "stops_before": random.poisson(8, n).astype(np.float64),
-        "weight_kg": np.round(random.lognormal(0.6, 0.7, n), 2),
-        "depot": random.choice(DEPOTS, n, p=[0.5, 0.3, 0.2]),
-    }
+def _class_names(positive: Any) -> Any:
+    return np.where(positive, world.CLASSES[1], world.CLASSES[0])
 
 
-def delivery_minutes(data: dict[str, NDArray[Any]]) -> Floats:
-    """Minutes until a parcel arrives."""
-    minutes = 8.0 + 2.1 * data["distance_km"] + 3.2 * data["stops_before"] + data["weight_kg"]
-    return np.asarray(minutes + 6.0 * (data["depot"] == "harbour"), dtype=np.float64)
+def _other(actual: Any) -> Any:
+    if isinstance(actual, str):
+        return world.CLASSES[actual == world.CLASSES[0]]
+    return round(actual + 1.0, 2)
+
+
+def _plain(column: Any) -> list[Any]:
+    """Values as plain Python; numbers that are not known become None."""
+    values: list[Any] = column.tolist()
+    if column.dtype.kind != "f":
+        return values
+    return [None if value != value else value for value in values]  # noqa: PLR0124 - NaN alone
