@@ -14,7 +14,7 @@ from streams.cli.reading import read
 from streams.config.durations import parse_duration
 from streams.config.load import load_pipeline
 from streams.config.pipeline import PipelineConfig
-from streams.sinks.payloads import Alert, Severity, decode, encode
+from streams.payloads import Alert, Severity, decode, encode
 
 app = typer.Typer()
 

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from streams.events import schema
-from streams.sinks.payloads import Alert, DriftEvent, Unmatched, Window
+from streams.payloads import Alert, DriftEvent, Unmatched, Window
 
 #: File names of the schemas, and the structures that they describe.
 DOCUMENTS: dict[str, type[msgspec.Struct]] = {

@@ -12,8 +12,8 @@ from collections.abc import Set as AbstractSet
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
+from streams.payloads import Alert, Window
 from streams.sinks.exposition import CONTENT_TYPE, Family, label_block, render, sample
-from streams.sinks.payloads import Alert, Window
 from streams.sinks.series import PREFIX, WindowLines, window_lines
 
 Labels = tuple[tuple[str, str], ...]

@@ -7,8 +7,8 @@ from itertools import islice
 from typing import TypeVar
 
 from streams.config.durations import format_duration
+from streams.payloads import Distance, Input, MetricValue, Window
 from streams.sinks.exposition import Family, label_block, sample
-from streams.sinks.payloads import Distance, Input, MetricValue, Window
 
 PREFIX = "driftline_"
 

@@ -13,7 +13,7 @@ from confluent_kafka import Producer
 
 from streams.cli.alerts import Listing, text_of
 from streams.cli.main import main
-from streams.sinks.payloads import Alert, Contributor, Evidence, encode
+from streams.payloads import Alert, Contributor, Evidence, encode
 from support.embedded import StartBroker
 
 TOPIC = "driftline.alerts"

@@ -23,7 +23,7 @@ from streams.core.alerts.words import day_and_clock, place
 from streams.core.layout import layout_of
 from streams.core.monitor.events import DriftDetected, TimePassed, WindowClosed
 from streams.core.partials import ALL
-from streams.sinks.payloads import (
+from streams.payloads import (
     Alert,
     Evidence,
     EvidenceWindow,

@@ -9,7 +9,7 @@ from streams.core.alerts.judgement import Series, Span
 from streams.core.layout import Layout
 from streams.core.monitor.events import WindowClosed
 from streams.core.partials import ALL
-from streams.sinks.payloads import MetricValue
+from streams.payloads import MetricValue
 
 
 @dataclass(slots=True, frozen=True)

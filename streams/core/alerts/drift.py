@@ -8,7 +8,7 @@ from streams.core.alerts.judgement import Judgement, no_evidence
 from streams.core.alerts.shapes import shape_of
 from streams.core.alerts.words import apart, counted, metric_name, named, place, span
 from streams.core.monitor.events import WindowClosed
-from streams.sinks.payloads import Contributor, Distance
+from streams.payloads import Contributor, Distance
 
 DEFAULT_ABOVE = {"psi": 0.25, "wasserstein": 0.1, "chi_square": 0.1}
 """Limits by distance; a tenth for all others, which lie between 0 and 1."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from streams.sinks.payloads import Contributor, View
+from streams.payloads import Contributor, View
 
 
 class Series(NamedTuple):

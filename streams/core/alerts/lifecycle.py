@@ -16,7 +16,7 @@ from dataclasses import astuple, dataclass
 from typing import Any
 
 from streams.core.alerts.judgement import Judgement
-from streams.sinks.payloads import Severity, Status
+from streams.payloads import Severity, Status
 
 NEVER = -1
 

@@ -6,7 +6,7 @@ from streams.core.alerts.judgement import Judgement, no_evidence
 from streams.core.alerts.limits import Limit
 from streams.core.alerts.words import counted, place, span
 from streams.core.monitor.events import WindowClosed
-from streams.sinks.payloads import Input
+from streams.payloads import Input
 
 _OF_PRESENT = frozenset({"range_violation_rate", "category_violation_rate"})
 _FAULTS = {

@@ -15,13 +15,13 @@ from detectors.distances.psi import contributions
 from streams.core.alerts.words import number
 from streams.core.layout import Layout
 from streams.core.monitor.events import WindowClosed
+from streams.payloads import Contributor
 from streams.profile.model import (
     CategoricalReference,
     ColumnReference,
     NumericReference,
     ReferenceProfile,
 )
-from streams.sinks.payloads import Contributor
 
 FloatArray = NDArray[np.float64]
 

@@ -8,7 +8,7 @@ from streams.core.alerts.limits import Limit
 from streams.core.alerts.words import counted, metric_name, number, place, span
 from streams.core.monitor.events import WindowClosed
 from streams.core.partials import ALL
-from streams.sinks.payloads import Contributor, MetricValue, View
+from streams.payloads import Contributor, MetricValue, View
 
 VOLUME_METRICS = frozenset({"predictions", "predictions_per_second"})
 """Metrics that are themselves about how much there is: no least number of samples applies."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from streams.config.durations import format_duration
 from streams.core.alerts.judgement import Series, Span
 from streams.core.partials import ALL
-from streams.sinks.payloads import Contributor
+from streams.payloads import Contributor
 
 _DASH = "\N{EN DASH}"
 _MOST_NAMED = 3

@@ -38,7 +38,7 @@ from streams.events.intake import Decoded, FeedbackIntake, PredictionIntake
 from streams.events.partitioner import partition_for
 from streams.events.quarantine import to_output, to_outputs
 from streams.events.reasons import Rejected
-from streams.sinks.payloads import Unmatched, encode, join_id, rfc3339
+from streams.payloads import Unmatched, encode, join_id, rfc3339
 from streams.wire import Chunk, Output
 
 Ints = NDArray[np.int64]

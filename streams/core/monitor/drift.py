@@ -11,8 +11,8 @@ from streams.config.settings import LoadedModel
 from streams.core.bins import Bins
 from streams.core.layout import Layout
 from streams.core.partials import Cell, FloatArray, IntArray
+from streams.payloads import Distance
 from streams.profile.model import CategoricalReference, ColumnReference, NumericReference
-from streams.sinks.payloads import Distance
 
 Table = Literal["traffic", "inputs", "quality"]
 

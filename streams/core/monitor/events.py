@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from streams.config.model import DetectorConfig
 from streams.config.windows import WindowConfig
 from streams.core.partials import Cell
-from streams.sinks.payloads import Alert, DriftEvent, Window
+from streams.payloads import Alert, DriftEvent, Window
 
 
 @dataclass(slots=True, frozen=True)

@@ -11,7 +11,7 @@ from streams.core.monitor.watch import AlertBookFactory, ModelWatch, Published
 from streams.core.partials import Bundle
 from streams.core.processor import Checkpoint, Saved, StateRecord
 from streams.events.partitioner import partition_for
-from streams.sinks.payloads import Alert, DriftEvent, Window, encode
+from streams.payloads import Alert, DriftEvent, Window, encode
 from streams.wire import Chunk, Output
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from streams.core.monitor.metrics.outcomes import outcomes
 from streams.core.monitor.metrics.ranking import ranking
 from streams.core.monitor.metrics.regression import regression
 from streams.core.partials import Cell
-from streams.sinks.payloads import Distance, Input, MetricValue
+from streams.payloads import Distance, Input, MetricValue
 
 _COARSE_BINS = 20
 
@@ -34,7 +34,7 @@ class Traffic(msgspec.Struct, frozen=True):
 
 
 class Content(msgspec.Struct, frozen=True, kw_only=True):
-    """The measured part of a published window; fields as in :class:`streams.sinks.payloads.Window`.
+    """The measured part of a published window; fields as in :class:`streams.payloads.Window`.
 
     Two revisions with equal content are not both published.
     """

@@ -10,7 +10,7 @@ from detectors.base import DriftDetector
 from streams.config.model import DetectorConfig
 from streams.core.monitor.events import DriftDetected
 from streams.core.partials import FloatArray
-from streams.sinks.payloads import DriftEvent, join_id, rfc3339
+from streams.payloads import DriftEvent, join_id, rfc3339
 
 
 class Sentinels:

@@ -26,7 +26,7 @@ from streams.core.partials import (
     ModelNews,
     add_table,
 )
-from streams.sinks.payloads import Alert, DriftEvent, Window
+from streams.payloads import Alert, DriftEvent, Window
 
 AlertBookFactory = Callable[[LoadedModel], AlertBook]
 Published = Window | DriftEvent | Alert

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from streams.core.alerts.book import RuleBook, fingerprint
 from streams.core.alerts.judgement import Series
 from streams.core.monitor.events import DriftDetected, TimePassed, WindowClosed
-from streams.sinks.payloads import Alert, Input, encode
+from streams.payloads import Alert, Input, encode
 from support.alerting import MINUTE, T0, alarm, book, loaded, statuses, time, window
 
 RULES: list[dict[str, Any]] = [

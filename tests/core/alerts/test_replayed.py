@@ -11,10 +11,10 @@ import pytest
 from streams.config.model import ModelConfig
 from streams.config.pipeline import PipelineConfig
 from streams.config.settings import Settings
+from streams.payloads import Alert
 from streams.profile.build import ProfileBuilder
 from streams.profile.rows import ReferenceRows, Texts
 from streams.replay import Replay
-from streams.sinks.payloads import Alert
 from streams.wire import Output
 
 MINUTE = 60_000

@@ -8,12 +8,12 @@ import pytest
 from streams.config.windows import WindowConfig
 from streams.core.alerts.drift import adjusted
 from streams.core.partials import Cell
+from streams.payloads import Contributor, Distance, Input, MetricValue
 from streams.profile.model import (
     CategoricalReference,
     NumericReference,
     ReferenceProfile,
 )
-from streams.sinks.payloads import Contributor, Distance, Input, MetricValue
 from support.alerting import FIVE, MINUTE, T0, alarm, book, statuses, time, window
 
 RECALL = {"rule": "threshold", "name": "low-recall", "metric": "recall", "below": 0.8}

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.sinks.payloads import (
+from streams.payloads import (
     Alert,
     Contributor,
     Evidence,

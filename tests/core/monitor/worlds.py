@@ -24,8 +24,8 @@ from streams.core.partials import (
     SparseColumn,
     add_table,
 )
+from streams.payloads import Alert
 from streams.profile.model import ReferenceProfile
-from streams.sinks.payloads import Alert
 from streams.wire import Chunk
 
 START = 1_800_000_000_000 // 3_600_000 * 3_600_000

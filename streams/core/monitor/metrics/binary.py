@@ -4,7 +4,7 @@ from streams.core.layout import CALIBRATION_RANGES, Layout
 from streams.core.monitor.metrics.curves import average_precision, by_outcome, roc_auc
 from streams.core.monitor.metrics.values import NOTHING, area, f1, keep, plain, rate
 from streams.core.partials import Cell
-from streams.sinks.payloads import MetricValue
+from streams.payloads import MetricValue
 
 
 def binary(cell: Cell, layout: Layout) -> dict[str, MetricValue]:

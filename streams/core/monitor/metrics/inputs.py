@@ -10,7 +10,7 @@ from detectors.sketches.hyperloglog import HyperLogLog
 from streams.core.layout import QUANTILE_OFFSET, QUANTILE_STRIDE, Layout
 from streams.core.monitor.metrics.values import at_ranks, in_order
 from streams.core.partials import Cell
-from streams.sinks.payloads import FrequentValue, Input
+from streams.payloads import FrequentValue, Input
 
 _RANKS = (0.05, 0.25, 0.5, 0.75, 0.95)
 _FREQUENT = 10

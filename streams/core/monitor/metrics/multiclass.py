@@ -6,7 +6,7 @@ from streams.core.layout import Layout
 from streams.core.monitor.metrics.curves import by_outcome, roc_auc
 from streams.core.monitor.metrics.values import NOTHING, area, f1, keep, plain, rate
 from streams.core.partials import Cell, FloatArray
-from streams.sinks.payloads import MetricValue
+from streams.payloads import MetricValue
 
 _AVERAGED = ("precision", "recall", "f1")
 

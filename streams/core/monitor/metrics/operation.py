@@ -4,7 +4,7 @@ from detectors.intervals import rate_interval
 from detectors.sketches.hyperloglog import HyperLogLog
 from streams.core.monitor.metrics.values import keep, plain, quantiles, rate
 from streams.core.partials import Cell
-from streams.sinks.payloads import MetricValue
+from streams.payloads import MetricValue
 
 _LATENCY = {"latency_p50": 0.5, "latency_p95": 0.95, "latency_p99": 0.99}
 _DELAY = {"label_delay_p50": 0.5, "label_delay_p95": 0.95, "label_delay_p99": 0.99}

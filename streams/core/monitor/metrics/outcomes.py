@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from streams.config.model import OutcomeConfig
 from streams.core.monitor.metrics.values import keep, plain, rate
 from streams.core.partials import Cell
-from streams.sinks.payloads import MetricValue
+from streams.payloads import MetricValue
 
 
 def outcomes(

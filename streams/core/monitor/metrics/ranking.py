@@ -3,7 +3,7 @@
 from streams.core.layout import Layout
 from streams.core.monitor.metrics.values import NOTHING, keep, plain, rate
 from streams.core.partials import Cell
-from streams.sinks.payloads import MetricValue
+from streams.payloads import MetricValue
 
 
 def ranking(cell: Cell, layout: Layout) -> dict[str, MetricValue]:

@@ -4,7 +4,7 @@ import math
 
 from streams.core.monitor.metrics.values import NOTHING, keep, mean, plain, quantiles
 from streams.core.partials import Cell, without
-from streams.sinks.payloads import MetricValue
+from streams.payloads import MetricValue
 
 
 def regression(cell: Cell) -> dict[str, MetricValue]:

@@ -7,7 +7,7 @@ import numpy as np
 from detectors.intervals import auc_interval, mean_interval, wilson
 from streams.core.logbins import log_values
 from streams.core.partials import FloatArray, IntArray
-from streams.sinks.payloads import MetricValue
+from streams.payloads import MetricValue
 
 NOTHING = 1e-9
 """Weights up to this are what is left of rows that were taken back."""
