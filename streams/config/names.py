@@ -10,5 +10,5 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,128}$")]
 TopicName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,200}$")]
 """A Kafka topic, consumer group or prefix of them."""
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+Text = Annotated[str, StringConstraints(pattern=r'^[^"\\\x00-\x1f]{1,256}$')]
 """A feature, tag, class or event name as services send it."""
