@@ -237,6 +237,7 @@ def create_app(
                 lambda partition, positions, stage=stage: app.runtime.commit_offsets(  # type: ignore[misc] # mypy cannot see the default
                     stage, partition, positions
                 ),
+                lambda: app.runtime.check_ownership(),  # noqa: PLW0108 - it is set further down
             ),
             ledger,
         )

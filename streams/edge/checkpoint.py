@@ -69,6 +69,7 @@ class AtLeastOnce:
         sender: Sender,
         topic_name: TopicName,
         commit_offsets: CommitOffsets,
+        check_ownership: Callable[[], None],
     ) -> None:
         """Keep the collaborators.
 
@@ -78,12 +79,14 @@ class AtLeastOnce:
             sender: delivers records.
             topic_name: full name of a topic from its logical one.
             commit_offsets: takes a partition and the positions per source that are durable.
+            check_ownership: raises when the partitions may belong to somebody else by now.
         """
         self._stage = stage
         self._state_topic = state_topic
         self._sender = sender
         self._topic_name = topic_name
         self._commit_offsets = commit_offsets
+        self._check_ownership = check_ownership
         self._remains: dict[int, _Remains] = {}
 
     async def adopt(self, partition: int, restored: Restored) -> None:
@@ -121,6 +124,7 @@ class AtLeastOnce:
         marker = Marker(checkpoint.marker, dict(checkpoint.positions), deleted)
         (sealed_marker,) = seal(pack_marker(marker), epoch)
         (marker_key,) = keys.parts(MARKER, 1)
+        self._check_ownership()
         await self._sender.send_all([self._state(partition, marker_key, sealed_marker)])
         remains.stale = stale
         await self._sender.send_all(self._addressed(o) for o in checkpoint.outputs)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from streams.core.processor import Processor
+from streams.edge.checkpointer import Checkpointer, now_ms
 from streams.edge.delivery import Delivery, TopicPartition
 from streams.edge.errors import OwnershipError, TopicError
 from streams.edge.ledger import OffsetLedger, Verdict
@@ -41,6 +42,9 @@ class Consumer(Protocol):
     def partition_count(self, topic: str) -> int:
         """Number of partitions of a topic."""
 
+    def is_member(self) -> bool:
+        """Whether the group still counts this worker in."""
+
 
 class Reader(Protocol):
     """Reads the state of partitions."""
@@ -67,7 +71,7 @@ class Runtime:
         self._route = {topic: stage for stage in stages for topic in stage.topics.values()}
         self._ledger = ledger
         self._reader = reader
-        self._interval = checkpoint_interval
+        self._checkpoints = Checkpointer(checkpoint_interval, self)
         self._shutdown_timeout = shutdown_timeout
         self._watch = SuspensionWatch(session_timeout)
         self._consumer: Consumer | None = None
@@ -106,15 +110,19 @@ class Runtime:
             self._timer.cancel()
         for task in self._seeks:
             task.cancel()
-        if not self.failed:
+        if not self.failed and self.is_member():
             try:
                 async with asyncio.timeout(self._shutdown_timeout * 0.7):
-                    await self._settle(tidy=True)
+                    await self._checkpoints.settle(self._stages.values(), tidy=True)
             except TimeoutError:
                 log.warning("the last checkpoint did not finish in time; the next start redoes it")
             except Exception:
                 log.exception("the last checkpoint failed; the next start redoes it")
         self._watch.stop()
+
+    def is_member(self) -> bool:
+        """Tell whether the group still counts this worker in."""
+        return self._consumer is not None and self._consumer.is_member()
 
     @property
     def failed(self) -> bool:
@@ -142,9 +150,12 @@ class Runtime:
         self.rebalancing()
         if self.failed:
             return
+        if not self.is_member():
+            self._abandon()
+            return
         try:
             async with asyncio.timeout(self._shutdown_timeout):
-                await self._settle(tidy=False)
+                await self._checkpoints.settle(self._stages.values(), tidy=False)
         except TimeoutError:
             # Whether writes are still on their way is not known, and soon others own the state.
             self.fail(OwnershipError("the checkpoint before a rebalance did not finish in time"))
@@ -152,8 +163,10 @@ class Runtime:
         except Exception as error:  # noqa: BLE001 - whatever it is, work cannot go on
             self.fail(error)
             return
+        if not self.is_member():
+            self._abandon()
         for slot in self._slots():
-            slot.parked = self._generation
+            slot.parked = True
 
     async def assigned(self, assigned: Iterable[TopicPartition], generation: int) -> None:
         """Take over partitions: go on with what was parked, restore the rest.
@@ -203,8 +216,9 @@ class Runtime:
         for name, partition in wanted:
             if assignment != self._assignment:
                 return  # the partitions are being shared out again
-            slot = await self._stages[name].restore(partition, found[name, partition], bounds)
-            slot.due = time.monotonic() + self._interval
+            slot = await self._stages[name].restore(
+                partition, found[name, partition], bounds, self._generation
+            )
             for source, lost in slot.lost.items():
                 if lost:
                     self._report_loss(slot.tps[source], lost)
@@ -221,10 +235,10 @@ class Runtime:
         """Give records to their processor; they are either processed or the worker ends."""
         stage = self._route[delivery.tp.topic]
         slot = stage.slots.get(delivery.tp.partition)
-        if slot is None or slot.parked is not None or self.failed:
+        if slot is None or slot.parked or self.failed:
             return
         try:
-            verdict = stage.take(slot, delivery, _now_ms())
+            verdict = stage.take(slot, delivery, now_ms())
         except Exception as error:  # noqa: BLE001 - whatever it is, the records were not processed
             self.fail(error)
             return
@@ -266,7 +280,7 @@ class Runtime:
         try:
             consumer = self._need_consumer()
             first, _ = (await consumer.bounds([tp]))[tp]
-            if slot.parked is not None or tp not in self._ledger:
+            if slot.parked or tp not in self._ledger:
                 return
             lost = stage.give_up(slot, tp, first)
             if lost:
@@ -298,21 +312,41 @@ class Runtime:
     def _tick(self) -> None:
         if self._phase != "running":
             return
+        self._check_standstill()
+        if not self.is_member():
+            return  # a rebalance is about to begin
+        now = time.monotonic()
+        for stage in self._stages.values():
+            for slot in stage.slots.values():
+                if self._caught_up(slot):
+                    slot.processor.advance(now_ms())
+                self._checkpoints.if_due(stage, slot, now)
+        self._update_held()
+
+    def check_ownership(self) -> None:
+        """Check, before something irrevocable, that the partitions are still this worker's.
+
+        Raises:
+            OwnershipError: they may have been taken over.
+        """
+        self._check_standstill()
+        if not self.is_member():
+            raise OwnershipError("the group no longer knows this worker")
+
+    def _check_standstill(self) -> None:
         standstill = self._watch.standstill()
         if standstill is not None:
             raise OwnershipError(
                 f"this process stood still for {standstill:.0f} s, longer than the session "
                 "timeout: its partitions may have been taken over. Start it again"
             )
-        now = time.monotonic()
+
+    def _abandon(self) -> None:
+        """Forget everything: others may have had the partitions, and their state, for a while."""
+        log.warning("the group lost sight of this worker; its partitions will be restored")
         for stage in self._stages.values():
-            for slot in stage.slots.values():
-                if self._caught_up(slot):
-                    slot.processor.advance(_now_ms())
-                if now >= slot.due and slot.checkpointing is None:
-                    slot.due = now + self._interval
-                    self._begin_checkpoint(stage, slot)
-        self._update_held()
+            for partition in list(stage.slots):
+                stage.drop(partition)
 
     def _caught_up(self, slot: Slot) -> bool:
         """Tell whether nothing is left to read, so that silence means that sources are idle."""
@@ -327,48 +361,11 @@ class Runtime:
     def _update_held(self) -> None:
         self._held = frozenset().union(*(stage.held() for stage in self._stages.values()))
 
-    # Checkpoints
-
-    def _begin_checkpoint(self, stage: Stage, slot: Slot) -> asyncio.Task[None]:
-        task = asyncio.create_task(
-            self._checkpoint(stage, slot), name=f"checkpoint-{stage.name}-{slot.partition}"
-        )
-        slot.checkpointing = task
-        return task
-
-    async def _checkpoint(self, stage: Stage, slot: Slot) -> None:
-        try:
-            await stage.checkpoint(slot, _now_ms())
-        except Exception as error:  # noqa: BLE001 - what is durable is not known any more
-            self.fail(error)
-        finally:
-            slot.checkpointing = None
-
-    async def _settle(self, *, tidy: bool) -> None:
-        """Make everything durable that was processed."""
-        await asyncio.gather(
-            *(
-                self._settle_slot(stage, slot, tidy=tidy)
-                for stage in self._stages.values()
-                for slot in list(stage.slots.values())
-                if slot.parked is None
-            )
-        )
-
-    async def _settle_slot(self, stage: Stage, slot: Slot, *, tidy: bool) -> None:
-        if slot.checkpointing is not None:
-            await slot.checkpointing
-        if self.failed:
-            return
-        await self._begin_checkpoint(stage, slot)
-        if tidy and not self.failed:
-            await stage.tidy(slot)
-
     # Status
 
     def processors(self) -> list[Processor]:
         """Return the processors at work."""
-        return [slot.processor for slot in self._slots() if slot.parked is None]
+        return [slot.processor for slot in self._slots() if not slot.parked]
 
     def status(self) -> EdgeStatus:
         """Describe the worker."""
@@ -400,7 +397,3 @@ class Runtime:
         if self._consumer is None:
             raise RuntimeError("the runtime has not been started")
         return self._consumer
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.codec import has_lz4
 
 from streams.wire import Header
 
@@ -54,9 +53,7 @@ class KafkaSender:
             "enable_idempotence": True,
             "acks": "all",
             "linger_ms": LINGER_MS,
-            "compression_type": "lz4"
-            if has_lz4()
-            else "gzip",  # the former is an extra of aiokafka
+            "compression_type": "lz4",
             "max_batch_size": BATCH_BYTES,
             "max_request_size": REQUEST_BYTES,
         }

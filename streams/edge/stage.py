@@ -27,7 +27,8 @@ class Slot:
         tps: its source partitions, by logical name.
         epoch: number of its last checkpoint.
         restored_records: state records that it started from.
-        parked: generation of the group in which the partition was revoked with everything durable.
+        generation: of the group, in which the partition was last this worker's.
+        parked: whether it was revoked since, with everything durable.
         checkpointing: the checkpoint that is under way.
         due: monotonic time of the next checkpoint.
         durable_at: monotonic time when everything processed was last known to be durable.
@@ -42,7 +43,8 @@ class Slot:
     tps: dict[str, TopicPartition]
     epoch: int
     restored_records: int
-    parked: int | None = None
+    generation: int
+    parked: bool = False
     checkpointing: asyncio.Task[None] | None = None
     due: float = 0.0
     durable_at: float = field(default_factory=time.monotonic)
@@ -117,16 +119,18 @@ class Stage:
             generation: of the group, which grows with each sharing out.
         """
         for partition, slot in list(self.slots.items()):
-            stale = slot.parked is not None and slot.parked + 1 != generation
-            if stale or partition not in partitions:
-                self.drop(partition)
+            unbroken = slot.generation + 1 if slot.parked else slot.generation
+            if unbroken == generation and partition in partitions:
+                slot.generation, slot.parked = generation, False
             else:
-                slot.parked = None
+                self.drop(partition)
         return partitions - set(self.slots)
 
     def drop(self, partition: int) -> None:
-        """Forget a partition."""
+        """Forget a partition; a checkpoint under way is broken off."""
         slot = self.slots.pop(partition)
+        if slot.checkpointing is not None:
+            slot.checkpointing.cancel()
         self._ledger.forget(slot.tps.values())
         self._committer.forget(partition)
 
@@ -135,6 +139,7 @@ class Stage:
         partition: int,
         restored: Restored,
         bounds: Mapping[TopicPartition, tuple[int, int]],
+        generation: int,
     ) -> Slot:
         """Make a processor, give it its state, and open the books on its sources.
 
@@ -142,6 +147,7 @@ class Stage:
             partition: number of the partition.
             restored: what its state topic holds.
             bounds: first and end offset of its source partitions.
+            generation: of the group, that gave the partition to this worker.
 
         Raises:
             StateError: the state does not fit the processor or the source topics.
@@ -159,7 +165,7 @@ class Stage:
                 f"the checkpoint says {restored.positions}; this is a fault in the processor"
             )
         tps = {source: TopicPartition(topic, partition) for source, topic in self.topics.items()}
-        slot = Slot(partition, processor, tps, restored.epoch, restored.records)
+        slot = Slot(partition, processor, tps, restored.epoch, restored.records, generation)
         for source, tp in tps.items():
             first, end = bounds[tp]
             position = positions.get(source, first)

@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Protocol
 
 import aiokafka
 from aiokafka.consumer.fetcher import FetchResult
+from aiokafka.consumer.group_coordinator import OffsetCommitRequest
 from aiokafka.errors import ConsumerStoppedError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
@@ -30,6 +31,8 @@ log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.25
 """Longest wait for records: also how long it takes until a resumed partition is read again."""
+NO_GENERATION = OffsetCommitRequest.DEFAULT_GENERATION_ID
+"""What aiokafka sets when the broker no longer knows this member of the group."""
 HELD_SECONDS = 0.02
 """Wait between looks when every partition is held back."""
 
@@ -182,6 +185,11 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
             return False
         return True
 
+    def is_member(self) -> bool:
+        """Tell whether the group still counts this worker in, as far as it knows."""
+        consumer = self._consumer
+        return consumer is not None and consumer._coordinator.generation != NO_GENERATION
+
     def partition_count(self, topic: str) -> int:
         """Return the number of partitions of a topic, 0 when it is not known."""
         return len(self._ensure_consumer().partitions_for_topic(topic) or ())
@@ -288,6 +296,10 @@ class ChunkConsumer(driver.Consumer):
     def end_offset(self, tp: TopicPartition, within: float) -> int | None:
         """Return the end of a partition if a fetch told it in the last ``within`` seconds."""
         return self._thread.end_offset(tp, within)
+
+    def is_member(self) -> bool:
+        """Tell whether the group still counts this worker in, as far as it knows."""
+        return self._thread.is_member()
 
     def partition_count(self, topic: str) -> int:
         """Return the number of partitions of a topic, 0 when it is not known."""

@@ -23,7 +23,7 @@ LARGE = random.Random(3).randbytes(PART_BYTES + 5)
 
 
 def committer(logs: Logs) -> AtLeastOnce:
-    return AtLeastOnce("join", STATE, logs, lambda name: f"app.{name}", logs.commit)
+    return AtLeastOnce("join", STATE, logs, lambda name: f"app.{name}", logs.commit, lambda: None)
 
 
 @dataclass
@@ -117,7 +117,7 @@ async def test_state_comes_before_marker_before_outputs_before_offsets() -> None
     async def commit(partition: int, positions: object) -> None:
         order.append("commit")
 
-    worker = AtLeastOnce("join", STATE, logs, lambda name: f"app.{name}", commit)
+    worker = AtLeastOnce("join", STATE, logs, lambda name: f"app.{name}", commit, lambda: None)
     await worker.commit(0, 1, Script().next([False, True], 0))
     keys = [entry for entry in order if entry.startswith(STATE)]
     assert keys[-1] == f"{STATE} join/0/marker"

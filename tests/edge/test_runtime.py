@@ -32,6 +32,7 @@ class Broker(Logs):
         self.counts = dict.fromkeys(SOURCES.values(), 1)
         self.offsets: dict[TopicPartition, int] = {}
         self.reads = 0
+        self.member = True
         self.answering = asyncio.Event()
         self.answering.set()
         self.runtime: Runtime | None = None
@@ -66,6 +67,9 @@ class Broker(Logs):
     def partition_count(self, topic: str) -> int:
         return self.counts[topic]
 
+    def is_member(self) -> bool:
+        return self.member
+
 
 class World:
     """A runtime on a played broker; ``restart`` makes another one on the same records."""
@@ -82,7 +86,10 @@ class World:
         async def commit(partition: int, positions: Mapping[str, int]) -> None:
             await runtime.commit_offsets("join", partition, positions)
 
-        committer = AtLeastOnce("join", STATE, self.broker, lambda name: f"app.{name}", commit)
+        committer = AtLeastOnce(
+            *("join", STATE, self.broker, lambda name: f"app.{name}", commit),
+            check_ownership=lambda: runtime.check_ownership(),  # noqa: PLW0108 - set below
+        )
         stage = Stage("join", SOURCES, lambda p: Totals(tuple(SOURCES), p), committer, ledger)
         self.stage = stage
         runtime = Runtime(
@@ -178,6 +185,40 @@ async def test_a_partition_that_others_may_have_had_is_restored(world: World) ->
     assert world.broker.reads == 2
     # The record that the processor held back is not part of its state and is read again.
     assert await world.runtime.seek_targets(frozenset(TPS)) == {TPS[0]: 9, TPS[1]: 0}
+
+
+async def test_a_worker_that_the_group_lost_sight_of_writes_no_state_and_restores(
+    world: World,
+) -> None:
+    await world.runtime.assigned(TPS, 1)
+    world.deliver("predictions", 0, 10)
+    await until(lambda: world.broker.offsets, "a checkpoint")
+    world.broker.member = False
+    world.deliver("predictions", 10, 20)
+    written = len(world.broker.topics[STATE])
+    await asyncio.sleep(0.2)
+    await world.runtime.revoked()
+    assert len(world.broker.topics[STATE]) == written
+    assert world.runtime.processors() == []
+    world.broker.member = True
+    await world.runtime.assigned(TPS, 2)
+    assert world.broker.reads == 2
+    assert await world.runtime.seek_targets(frozenset(TPS)) == {TPS[0]: 9, TPS[1]: 0}
+    assert world.failures == []
+
+
+async def test_membership_lost_during_a_checkpoint_keeps_the_marker_from_being_written(
+    world: World,
+) -> None:
+    await world.runtime.assigned(TPS, 1)
+    world.deliver("predictions", 0, 10)
+    await until(lambda: world.broker.offsets, "a checkpoint")
+    markers = [r for r in world.broker.topics[STATE] if r.key == b"join/0/marker"]
+    world.deliver("predictions", 10, 20)
+    world.broker.member = False
+    with pytest.raises(OwnershipError, match="no longer knows"):
+        await world.stage.checkpoint(world.stage.slots[0], 10**13)
+    assert markers == [r for r in world.broker.topics[STATE] if r.key == b"join/0/marker"]
 
 
 async def test_committed_offsets_follow_the_state_and_never_pass_it(world: World) -> None:

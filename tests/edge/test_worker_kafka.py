@@ -3,7 +3,6 @@
 import asyncio
 import random
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,9 +49,7 @@ async def check_exact(pipeline: Pipeline, *workers: Worker) -> None:
     """Wait until everything is read, stop the workers in order, and compare every sum."""
     wait_for(lambda: sum(w.has_read() for w in workers) == pipeline.sent, "all to be read")
     for worker in workers:
-        code, seconds = worker.terminate()
-        assert code == 0, worker.log()
-        assert seconds < 10
+        assert worker.terminate() == 0, worker.log()
     totals, counts, _ = await pipeline.state()
     assert totals == pipeline.expected
     assert sum(counts.values()) == pipeline.sent
@@ -90,8 +87,7 @@ async def test_every_record_counts_once_while_workers_join_and_leave(
             first.ready()
             joins = [p for p in first.partitions() + second.partitions() if p.startswith("join")]
             assert sorted(joins) == ["join/0", "join/1"]
-            code, _ = second.terminate()
-            assert code == 0, second.log()
+            assert second.terminate() == 0, second.log()
         wait_for(lambda: len(first.partitions()) == 3, "the first worker to have all again")
         read = first.has_read()
         wait_for(lambda: first.has_read() > read, "the first worker to go on")
@@ -178,6 +174,4 @@ async def test_a_broker_that_dies_and_comes_back_costs_nothing(
         await asyncio.sleep(0.5)
         await asyncio.to_thread(kafka.restart)
         pipeline.send(range(300, 600))
-        started = time.monotonic()
         await check_exact(pipeline, worker)
-        assert time.monotonic() - started < 60

@@ -1,0 +1,92 @@
+"""When checkpoints are made: by the clock, before a rebalance, before the end."""
+
+import asyncio
+import time
+from collections.abc import Iterable
+from typing import Protocol
+
+from streams.edge.errors import OwnershipError
+from streams.edge.stage import Slot, Stage
+
+
+class Health(Protocol):
+    """What the checkpointer has to know and to tell."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether the work ended for good."""
+
+    def fail(self, error: BaseException) -> None:
+        """End the work for good."""
+
+    def is_member(self) -> bool:
+        """Whether the group still counts this worker in."""
+
+
+class Checkpointer:
+    """Makes checkpoints; never two of one partition at once."""
+
+    def __init__(self, interval: float, health: Health) -> None:
+        """Keep the collaborators.
+
+        Args:
+            interval: seconds between two checkpoints of a partition.
+            health: of the worker.
+        """
+        self._interval = interval
+        self._health = health
+
+    def if_due(self, stage: Stage, slot: Slot, now: float) -> None:
+        """Begin a checkpoint if it is time for one; ``now`` is monotonic."""
+        if now >= slot.due and slot.checkpointing is None:
+            slot.due = now + self._interval
+            self._begin(stage, slot)
+
+    async def settle(self, stages: Iterable[Stage], *, tidy: bool) -> None:
+        """Make everything durable that was processed.
+
+        Args:
+            stages: whose partitions.
+            tidy: whether to delete what the checkpoints made superfluous as well.
+        """
+        await asyncio.gather(
+            *(
+                self._settle(stage, slot, tidy=tidy)
+                for stage in stages
+                for slot in list(stage.slots.values())
+                if not slot.parked
+            )
+        )
+
+    async def _settle(self, stage: Stage, slot: Slot, *, tidy: bool) -> None:
+        if slot.checkpointing is not None:
+            await slot.checkpointing
+        if self._may_write():
+            await self._begin(stage, slot)
+        if tidy and self._may_write():
+            await stage.tidy(slot)
+
+    def _begin(self, stage: Stage, slot: Slot) -> asyncio.Task[None]:
+        task = asyncio.create_task(
+            self._make(stage, slot), name=f"checkpoint-{stage.name}-{slot.partition}"
+        )
+        slot.checkpointing = task
+        return task
+
+    async def _make(self, stage: Stage, slot: Slot) -> None:
+        try:
+            await stage.checkpoint(slot, now_ms())
+        except Exception as error:  # noqa: BLE001 - what is durable is not known any more
+            # Whoever lost membership gives everything up with the rebalance that follows.
+            if not isinstance(error, OwnershipError) or self._health.is_member():
+                self._health.fail(error)
+        finally:
+            slot.checkpointing = None
+
+    def _may_write(self) -> bool:
+        return not self._health.failed and self._health.is_member()
+
+
+def now_ms() -> int:
+    """Return the wall clock in ms since the epoch."""
+    return int(time.time() * 1000)
