@@ -1,0 +1,148 @@
+"""The results as a file and as a table."""
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import orjson
+from measuring import machine
+
+METHOD = (
+    "One run, one machine, one Apache Kafka with one node. Predictions and truth are in the "
+    "topics before a system starts; it reads from the beginning to the end as fast as it can. "
+    "A row is one prediction with its truth. cpu_seconds is user and system time of all "
+    "threads of the system's one process from its start until the last row's result was there "
+    "(driftline: until the last final window was published; every final window is added up, "
+    "and a run with wrong counts fails). rows_per_cpu_second is rows / cpu_seconds: nothing "
+    "is subtracted. The figures that end in _net leave out starting: driftline less what a "
+    "worker used on empty topics until it was ready, the others counted from their first "
+    "record. Stock Faust is given fewer rows, so its net figure is used in the ratio, which "
+    "favours it."
+)
+PACKAGES = (
+    "driftline",
+    "faust-streaming",
+    "aiokafka",
+    "numpy",
+    "orjson",
+    "msgspec",
+    "confluent-kafka",
+)
+
+
+@dataclass(slots=True)
+class Result:
+    """One measured system.
+
+    Attributes:
+        system: its name.
+        what: what it did.
+        rows: predictions with their truth.
+        wall_seconds: from its start until the last result.
+        cpu_seconds: user and system time, likewise.
+        peak_rss_bytes: most memory that it ever held.
+        cpu_seconds_net: without starting.
+        wall_seconds_net: likewise.
+        details: what else is worth knowing.
+    """
+
+    system: str
+    what: str
+    rows: int
+    wall_seconds: float
+    cpu_seconds: float
+    peak_rss_bytes: int
+    cpu_seconds_net: float
+    wall_seconds_net: float
+    details: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def rate(self) -> float:
+        """Rows per CPU-second; nothing subtracted."""
+        return self.rows / self.cpu_seconds
+
+    @property
+    def rate_net(self) -> float:
+        """Rows per CPU-second without starting."""
+        return self.rows / self.cpu_seconds_net
+
+    def as_json(self) -> dict[str, Any]:
+        """Give all that is known, rounded."""
+        rates = {
+            "rows_per_cpu_second": round(self.rate),
+            "rows_per_cpu_second_net": round(self.rate_net),
+        }
+        body = {k: round(v, 3) if isinstance(v, float) else v for k, v in asdict(self).items()}
+        return body | rates
+
+
+def ratios(results: Sequence[Result]) -> dict[str, float]:
+    """Compare every Driftline row with its floors and with stock Faust."""
+    by_name = {result.system: result for result in results}
+    found = {}
+    for name, result in by_name.items():
+        if not name.startswith("driftline"):
+            continue
+        batches = name.endswith("_batches")
+        floors = ("floor_batches",) if batches else ("floor_orjson", "floor_msgspec")
+        for other in floors:
+            if other in by_name:
+                found[f"{name} / {other}"] = round(result.rate / by_name[other].rate, 3)
+        if "stock_faust" in by_name:
+            found[f"{name} / stock_faust"] = round(result.rate / by_name["stock_faust"].rate_net, 1)
+    return found
+
+
+def document(
+    results: Sequence[Result], workload: Mapping[str, Any], kafka: str, failures: Mapping[str, str]
+) -> dict[str, Any]:
+    """Put everything into the form of the results file."""
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "method": METHOD,
+        "machine": machine(),
+        "versions": {
+            "python": platform.python_version(),
+            "kafka": kafka,
+            **{name: version(name) for name in PACKAGES},
+        },
+        "workload": dict(workload),
+        "systems": {result.system: result.as_json() for result in results},
+        "ratios": ratios(results),
+        "failures": dict(failures),
+    }
+
+
+def write(path: Path, body: Mapping[str, Any]) -> None:
+    """Write the results file, indented."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(orjson.dumps(body, option=orjson.OPT_INDENT_2) + b"\n")
+
+
+def table(results: Sequence[Result]) -> str:
+    """Lay the results out as text."""
+    head = ("system", "rows", "wall s", "cpu s", "rows/cpu s", "net", "peak MB")
+    lines = [
+        (
+            result.system,
+            f"{result.rows:,}",
+            f"{result.wall_seconds:.1f}",
+            f"{result.cpu_seconds:.1f}",
+            f"{result.rate:,.0f}",
+            f"{result.rate_net:,.0f}",
+            f"{result.peak_rss_bytes / 1e6:,.0f}",
+        )
+        for result in results
+    ]
+    widths = [max(len(line[i]) for line in (head, *lines)) for i in range(len(head))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in (head, *lines)
+    )
