@@ -154,8 +154,8 @@ class Window(
         per_class: multiclass: class -> metric name -> value.
         inputs: by feature; only for segment "*" and until predictions can no longer be late.
         drift: by column ("prediction", "score", "label" or a feature's name prefixed with
-            "feature:"), then by distance; where ``inputs`` are, and only in windows of the size
-            that is compared.
+            "feature:"), then by distance; where ``inputs`` are ("label": wherever truth is), and
+            only for segment "*" in windows of the size that is compared.
         score_histogram: predictions by score: twenty equal ranges of [0, 1].
     """
 

@@ -48,30 +48,38 @@ class Alignment:
         done: every moment up to this one was handed over.
         repeats: bundles dropped because they had been seen.
         gaps: sequence numbers that were never seen.
+        restarts: sources that began to number again.
     """
 
     tick_ms: int
     done: int = NEVER
     repeats: int = 0
     gaps: int = 0
+    restarts: int = 0
     _expected: int = 0
     _sources: dict[int, _Source] = field(default_factory=dict)
 
     def offer(self, bundle: Bundle, raw: bytes) -> bool:
         """Take a bundle; False when it is a repeat.
 
+        A source that lost its state numbers from 1 again. What it tells of ticks that it had passed
+        before is dropped as repeats are; from there on it counts anew.
+
         News of a moment that was handed over already, which only a source that is new can have,
         joins the first open tick.
         """
         source = self._sources.setdefault(bundle.source, _Source())
+        frontier = bundle.frontier * bundle.tick_ms
         if bundle.sequence <= source.sequence:
-            self.repeats += 1
-            return False
-        if source.sequence:
+            if frontier <= source.frontier:
+                self.repeats += 1
+                return False
+            self.restarts += 1
+        elif source.sequence:
             self.gaps += bundle.sequence - source.sequence - 1
         self._expected = max(self._expected, bundle.sources)
         source.sequence = bundle.sequence
-        source.frontier = max(source.frontier, bundle.frontier * bundle.tick_ms)
+        source.frontier = max(source.frontier, frontier)
         source.books = bundle.books
         first_open = (self.done // self.tick_ms + 1) * self.tick_ms
         news = deque(
@@ -123,6 +131,7 @@ class Alignment:
             "done": self.done,
             "repeats": self.repeats,
             "gaps": self.gaps,
+            "restarts": self.restarts,
             "expected": self._expected,
             "sources": [
                 [
@@ -141,7 +150,8 @@ class Alignment:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take the state that :meth:`snapshot` gave."""
-        self.done, self.repeats, self.gaps = state["done"], state["repeats"], state["gaps"]
+        self.done, self.restarts = state["done"], state["restarts"]
+        self.repeats, self.gaps = state["repeats"], state["gaps"]
         self._expected = state["expected"]
         for number, sequence, frontier, books, waiting in state["sources"]:
             queue: deque[_Waiting] = deque()

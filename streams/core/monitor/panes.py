@@ -99,6 +99,10 @@ class Panes:
                     held.packed = _pack(held.cell)
                     held.cell = None
 
+    def __bool__(self) -> bool:
+        """Whether there is any cell."""
+        return bool(self._series)
+
     def __len__(self) -> int:
         """Count the cells."""
         return sum(len(panes) for panes in self._series.values())

@@ -156,6 +156,7 @@ class MonitorProcessor:
         figures: dict[str, float] = dict(self._counts)
         figures["repeats"] = self._alignment.repeats
         figures["gaps"] = self._alignment.gaps
+        figures["restarts"] = self._alignment.restarts
         figures["bundles_waiting"] = self._alignment.waiting()
         figures["snapshot_bytes"] = self._snapshot.size
         figures["models"] = len(self._watches)

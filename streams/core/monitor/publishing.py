@@ -14,7 +14,7 @@ from streams.core.monitor.panes import Panes, Series, merged
 from streams.core.monitor.results import Content, Meter, Traffic
 from streams.core.monitor.schedule import Due, Schedule, Stage
 from streams.core.partials import ALL, Cell
-from streams.sinks.payloads import View, Window, join_id, rfc3339, seconds
+from streams.payloads import View, Window, join_id, rfc3339, seconds
 
 WHOLE = Series(ALL, ALL)
 _BY_PREDICTION: View = "prediction_time"
@@ -93,6 +93,7 @@ class Publisher:
         self._schedule = schedule
         self._panes = panes
         self._meter = Meter(model, layout)
+        self._names = [window.name for window in model.windows]
         self._records: dict[tuple[str, int], dict[Series, Record]] = {}
 
     def publish(self, due: Due, moment: int) -> Iterator[WindowClosed]:
@@ -118,8 +119,12 @@ class Publisher:
             )
 
     def _predicted(self, due: Due, window: WindowConfig, moment: int) -> Iterator[WindowClosed]:
-        key = (window.name, due.start)
+        key = (self._names[due.window], due.start)
         records = self._records.get(key, {})
+        if not records and not any(self._panes.values()):
+            if due.stage is Stage.FIRST:
+                yield self._silence(due, window, moment)
+            return
         final = due.stage is Stage.FINAL
         settled = due.stage is not Stage.SETTLE and moment > due.end + self._schedule.settle_delay
         quality = Cells(self._panes["quality"], due.start, due.end)
@@ -196,7 +201,8 @@ class Publisher:
         content: Content,
     ) -> Window:
         name = self._model.config.model
-        parts = [name, *series, view, window.name, str(due.start), str(revision)]
+        size = self._names[due.window]
+        parts = [name, *series, view, size, str(due.start), str(revision)]
         return Window(
             id=join_id(parts),
             model=name,

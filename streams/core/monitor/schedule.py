@@ -62,8 +62,9 @@ class Schedule:
         final = settle + config.label_horizon
         self.settle_delay = self._whole(settle)
         self.final_delay = self._whole(final)
-        self._stages = [
-            self._stages_of(window, config.out_of_orderness, settle, final) for window in windows
+        self._plans = [
+            (w.size, w.step, self._stages_of(w, config.out_of_orderness, settle, final))
+            for w in windows
         ]
 
     def _whole(self, delay: int) -> int:
@@ -91,24 +92,21 @@ class Schedule:
     def due(self, moment: int) -> list[Due]:
         """What is due at a moment (a multiple of the tick): by window, then by end, then stage."""
         found = []
-        for index, (window, stages) in enumerate(zip(self.windows, self._stages, strict=True)):
-            ends = [
-                (end, stage)
-                for delay, stage in stages
-                for end in self._ends(window, moment - delay)
-            ]
-            found += [Due(index, end - window.size, end, stage) for end, stage in sorted(ends)]
+        for index, (size, step, stages) in enumerate(self._plans):
+            ends = []
+            for delay, stage in stages:
+                # Ends in (at - tick, at]; more than one where hops are below a tick.
+                end = (moment - delay) // step * step
+                while end > moment - delay - self._tick:
+                    ends.append((end, stage))
+                    end -= step
+            found += [Due(index, end - size, end, stage) for end, stage in sorted(ends)]
         return found
-
-    def _ends(self, window: WindowConfig, at: int) -> range:
-        """Ends of windows in ``(at - tick, at]``; more than one where hops are below a tick."""
-        last = at // window.step * window.step
-        return range(last, at - self._tick, -window.step)
 
     def next_after(self, moment: int) -> int:
         """First moment after ``moment`` at which anything is due."""
         return min(
-            self._whole((moment - delay) // window.step * window.step + window.step + delay)
-            for window, stages in zip(self.windows, self._stages, strict=True)
+            self._whole((moment - delay) // step * step + step + delay)
+            for _, step, stages in self._plans
             for delay, _ in stages
         )

@@ -47,6 +47,17 @@ def test_a_repeat_is_dropped_and_a_gap_is_counted() -> None:
     assert (alignment.repeats, alignment.gaps) == (2, 2)
 
 
+def test_a_source_that_lost_its_state_is_heard_again_once_it_tells_something_new() -> None:
+    alignment = Alignment(TICK)
+    offer(alignment, bundle(0, 5, 10, [3], sources=1))
+    assert not offer(alignment, bundle(0, 1, 10, [3], sources=1))
+    assert offer(alignment, bundle(0, 2, 12, [11], sources=1))
+    assert not offer(alignment, bundle(0, 2, 12, [11], sources=1))
+    assert offer(alignment, bundle(0, 3, 12, [], sources=1))
+    assert taken(alignment) == [(4, ["0/3"]), (12, ["0/11"])]
+    assert (alignment.restarts, alignment.repeats, alignment.gaps) == (1, 2, 0)
+
+
 def test_news_of_a_closed_tick_joins_the_first_open_one() -> None:
     alignment = Alignment(TICK)
     offer(alignment, bundle(0, 1, 10, [3], sources=1))
