@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -91,6 +92,28 @@ async def test_every_record_counts_once_while_workers_join_and_leave(
         wait_for(lambda: len(first.partitions()) == 3, "the first worker to have all again")
         read = first.has_read()
         wait_for(lambda: first.has_read() > read, "the first worker to go on")
+    with pipeline.worker() as last:
+        await check_exact(pipeline, last)
+
+
+@pytest.mark.slow
+async def test_a_worker_that_was_suspended_does_not_write_over_its_successor(
+    kafka: RealKafka, tmp_path: Path
+) -> None:
+    pipeline = await start(kafka, "asleep", tmp_path)
+    with pipeline.worker() as first, traffic(pipeline):
+        wait_for(lambda: first.has_read() > 0, "the first worker to read")
+        with pipeline.worker() as second:
+            wait_for(lambda: second.has_read() > 0, "the second worker to read")
+            first.ready()
+            first.process.send_signal(signal.SIGSTOP)
+            wait_for(lambda: len(second.partitions()) == 3, "the second worker to take over")
+            read = second.has_read()
+            wait_for(lambda: second.has_read() > read, "the second worker to go on")
+            first.process.send_signal(signal.SIGCONT)
+            assert first.process.wait(30) == 1
+            assert "stood still" in first.log()
+            second.kill()
     with pipeline.worker() as last:
         await check_exact(pipeline, last)
 
