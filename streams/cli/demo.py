@@ -26,7 +26,7 @@ def demo(
         float | None, typer.Option(min=20, help="End by itself after so long; else by Ctrl-C.")
     ] = None,
     rate: Annotated[
-        float, typer.Option(min=50, max=5000, help="Predictions per second of each model.")
+        float, typer.Option(min=50, max=2000, help="Predictions per second of each model.")
     ] = 400,
     seed: Annotated[int, typer.Option(min=0, help="Where the traffic's chance begins.")] = 7,
     port: Annotated[
@@ -46,6 +46,8 @@ def demo(
     Nothing has to be installed or running. Exit code 1: the drift was not found, or was found
     before it was there, or the books do not balance, or the worker died.
     """
+    if keep is not None and keep.exists() and not keep.is_dir():
+        raise output.CommandError(f"{keep} is not a folder", output.USAGE)
     console = Console(stderr=json)
     with ExitStack() as stack:
         folder = keep or Path(
@@ -53,14 +55,11 @@ def demo(
         )
         front = stack.enter_context(PlainFront(console) if json else choose_front(console))
         try:
-            plan = Plan(seconds, rate, seed, choose_port(port), folder)
-            session = Session(plan, front)
+            session = Session(Plan(seconds, rate, seed, _port(port), folder), front)
             _stop_on_signals(session)
             result = session.run()
         except (EmbeddedBrokerError, WorkerDiedError) as failure:
             raise output.CommandError(str(failure)) from failure
-        except OSError as failure:
-            raise output.CommandError(f"cannot start: {failure}", output.USAGE) from failure
     if json:
         for problem in result.problems:
             output.error(problem)
@@ -69,6 +68,15 @@ def demo(
         _tell(result)
     if result.problems:
         raise typer.Exit(output.FAILURE)
+
+
+def _port(wanted: int | None) -> int:
+    try:
+        return choose_port(wanted)
+    except OSError as failure:
+        raise output.CommandError(
+            f"port {wanted} is taken; give another one, or 0 for any", output.USAGE
+        ) from failure
 
 
 def _stop_on_signals(session: Session) -> None:

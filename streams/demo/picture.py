@@ -1,4 +1,4 @@
-"""The picture in the README: ``python -m streams.demo.picture docs/images/demo.svg``.
+"""The picture in the README: ``python -m streams.demo.picture [FILE]``.
 
 Runs the demo, and keeps its view as it is some seconds after the drift was found.
 """
@@ -18,7 +18,8 @@ from streams.demo.summary import moment
 from streams.demo.view import HEIGHT, WIDTH, render
 from streams.payloads import Alert
 
-AFTER_SECONDS = 14.0
+PICTURE = "docs/images/demo.svg"
+AFTER_SECONDS = 20.0
 """So long after the drift was found, a window lies wholly in the changed world."""
 
 
@@ -38,6 +39,7 @@ class Photographer(Front):
 
     def show(self, board: Board, news: list[Alert]) -> None:
         """Take the picture when it is time."""
+        del news  # the board has them
         found = board.found
         if self.session is None or found is None:
             return
@@ -71,4 +73,4 @@ def take(target: Path, seed: int = 7) -> None:
 
 
 if __name__ == "__main__":
-    take(Path(sys.argv[1]))
+    take(Path(sys.argv[1] if len(sys.argv) > 1 else PICTURE))

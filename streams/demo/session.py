@@ -133,7 +133,7 @@ class Session:
     def _watch(
         self, board: Board, worker: WorkerProcess, feeder: Feeder, subscriber: Subscriber
     ) -> None:
-        board.phase = "traffic runs" + ("; Ctrl-C ends" if board.seconds is None else "")
+        board.phase = "running" + ("; Ctrl-C ends" if board.seconds is None else "")
         end = math.inf if board.seconds is None else board.seconds - QUIET_SECONDS
         asking = _Asking(worker)
         with asking.running():
@@ -153,7 +153,7 @@ class Session:
         self, board: Board, worker: WorkerProcess, feeder: Feeder, subscriber: Subscriber
     ) -> Result:
         """Stop the traffic, let the worker take all of it, stop the worker, read to the end."""
-        board.phase = "traffic has stopped; the worker takes the rest"
+        board.phase = "traffic has stopped"
         stopped_at = time.time()
         stats = feeder.stop()
         asking = _Asking(worker)

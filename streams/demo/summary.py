@@ -12,6 +12,21 @@ from streams.payloads import Alert, rfc3339
 NOT_ABOUT_DRIFT = frozenset({"silent"})
 """Rules that the injected drift does not break."""
 
+PREDICTIONS = ("joined", "waiting", "expired", "duplicate", "quarantined")
+"""What can become of a prediction."""
+
+FEEDBACK = (
+    "joined",
+    "waiting",
+    "duplicate",
+    "corrected",
+    "conflict",
+    "late",
+    "orphan",
+    "quarantined",
+)
+"""What can become of a label."""
+
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Summary:
@@ -114,6 +129,7 @@ def summarise(
         delay = round(moment(found.opened_at) - injected_at, 3)
     p, f = figures.predictions, figures.feedback
     lost = delivered - figures.rows
+    named = sum(p.get(o, 0) for o in PREDICTIONS), sum(f.get(o, 0) for o in FEEDBACK)
     return Summary(
         seconds=round(seconds, 1),
         predictions=p.get("in", 0),
@@ -132,7 +148,7 @@ def summarise(
         orphans=f.get("orphan", 0),
         feedback_quarantined=f.get("quarantined", 0),
         lost=lost,
-        balanced=figures.balanced and lost == 0,
+        balanced=lost == 0 and named == (p.get("in", 0), f.get("in", 0)),
         drift_injected_at=None if injected_at is None else rfc3339(round(injected_at * 1000)),
         drift_detected_at=None if found is None else found.opened_at,
         detected_by=None if found is None else found.rule,

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from streams.demo.board import Board, ModelBoard
-from streams.demo.summary import moment
+from streams.demo.summary import FEEDBACK, PREDICTIONS, moment
 from streams.payloads import Alert, MetricValue
 
 WIDTH, HEIGHT = 100, 30
@@ -23,6 +23,7 @@ _SHOWN_FEATURES = 3
 _ABOVE_ALERTS = 15
 _BELOW_ALERTS = 7
 _COLOURS = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
+_OUTCOMES = {"duplicate": "twice"}
 _NAMES = {"roc_auc": "ROC AUC", "mae": "MAE", "rmse": "RMSE", "r2": "R²"}
 
 
@@ -59,8 +60,8 @@ def render(board: Board, width: int, height: int) -> RenderableType:
 def _head(board: Board) -> Table:
     predictions, feedback = board.rates
     grid = Table.grid(expand=True)
-    grid.add_column()
-    grid.add_column(justify="right")
+    grid.add_column(no_wrap=True, overflow="ellipsis")
+    grid.add_column(justify="right", no_wrap=True)
     left = Text.assemble(("driftline demo", "bold"), (f"  {board.phase}", "grey62"))
     of = "" if board.seconds is None else f" of {board.seconds:.0f}"
     right = Text.assemble(
@@ -113,7 +114,7 @@ def _quality(board: ModelBoard) -> Table:
     table.add_column(width=7, justify="right")
     table.add_column(width=13, style="grey62", justify="right")
     table.add_column(width=9, style="grey62", justify="right")
-    table.add_row("", Text("now", "grey62"), "95 % sure", "reference")
+    table.add_row("", Text("now", "grey62"), "95 % interval", "reference")
     for name in board.metrics:
         metric = board.quality.get(name)
         usual = None if reference is None else reference.metrics.get(name)
@@ -198,32 +199,20 @@ def _alerts(alerts: list[Alert], width: int, room: int) -> RenderableType:
 
 
 def _books(board: Board) -> list[Text]:
-    named = {
-        "predictions": ("joined", "waiting", "expired", "duplicate", "quarantined"),
-        "labels": (
-            "joined",
-            "waiting",
-            "duplicate",
-            "corrected",
-            "conflict",
-            "late",
-            "orphan",
-            "quarantined",
-        ),
-    }
+    named = {"predictions": PREDICTIONS, "labels": FEEDBACK}
     sides = {"predictions": board.figures.predictions, "labels": board.figures.feedback}
     lines = []
     for side, counts in sides.items():
         text = Text.assemble(
-            (f"{side:<12}", "grey62"),
+            (f"{side} ", "grey62"),
             f"{counts.get('in', 0):,} = ",
             no_wrap=True,
             overflow="ellipsis",
         )
         shown = [outcome for outcome in named[side] if counts.get(outcome)]
         for i, outcome in enumerate(shown):
-            text.append(f"{' + ' if i else ''}{counts[outcome]:,}")
-            text.append(f" {outcome}", "grey62")
+            text.append(f"{', ' if i else ''}{counts[outcome]:,}")
+            text.append(f" {_OUTCOMES.get(outcome, outcome)}", "grey62")
         lines.append(text)
     return lines
 
