@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from detectors.distances import NAMES, compute
+from detectors.distances import NAMES
 from streams.config.settings import LoadedModel
 from streams.core.bins import Bins
 from streams.core.layout import Layout
@@ -46,7 +46,7 @@ class Column:
     reference: FloatArray
     edges: FloatArray | None
     sparse: bool = False
-    _groups: dict[int, IntArray] = field(default_factory=dict)
+    _groups: dict[int, tuple[IntArray, FloatArray]] = field(default_factory=dict)
 
     def counts(self, cell: Cell) -> FloatArray | None:
         """Rows of a cell per bin; None where it has none."""
@@ -69,18 +69,23 @@ class Column:
         elif name == "wasserstein":
             options["edges"] = self.edges
         elif name not in ORDERED:
-            groups = self._group(int(min(max(n // _ROWS_PER_BIN, _FEWEST_BINS), most_bins)))
-            reference, counts = _together(groups, reference), _together(groups, counts)
-        found = compute(name, reference, counts, **options)
+            wanted = int(min(max(n // _ROWS_PER_BIN, _FEWEST_BINS), most_bins))
+            groups, reference = self._grouped(wanted)
+            counts = _together(groups, counts)
+        found = NAMES[name](reference, counts, **options)
         return Distance(value=found.value, n=found.n_current, p_value=found.p_value)
 
-    def _group(self, groups: int) -> IntArray:
-        """Which of about ``groups`` equally filled neighbourhoods each bin belongs to."""
-        if groups not in self._groups:
+    def _grouped(self, wanted: int) -> tuple[IntArray, FloatArray]:
+        """Put bins together to about ``wanted`` equally filled groups.
+
+        Returns the group of each bin and the reference rows of each group.
+        """
+        if wanted not in self._groups:
             middle = np.cumsum(self.reference) - self.reference / 2.0
-            found = np.floor(middle / self.reference.sum() * groups).astype(np.int64)
-            self._groups[groups] = np.unique(found, return_inverse=True)[1]
-        return self._groups[groups]
+            found = np.floor(middle / self.reference.sum() * wanted).astype(np.int64)
+            groups = np.unique(found, return_inverse=True)[1]
+            self._groups[wanted] = (groups, _together(groups, self.reference))
+        return self._groups[wanted]
 
 
 class DriftMeter:
