@@ -63,7 +63,7 @@ class Bins:
         self._crowded = crowded if crowded.any() else None
         self._table = np.concatenate(([0], np.cumsum(per_cell)[:-1])).astype(np.int32)
         self._low, self._scale = low, scale
-        self._padded = np.append(self.edges, np.inf)
+        self._padded = np.append(self.edges, np.nan)  # no number is beyond it, not even infinity
 
     def assign(self, values: FloatArray) -> IntArray:
         """Bin index of each value, shape as given; values must not be NaN."""
