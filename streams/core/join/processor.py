@@ -716,7 +716,8 @@ class JoinProcessor:
 
 
 def _config_of_unknown(name: str) -> ModelConfig:
-    return ModelConfig(model=name or "unknown", task="outcome")
+    # Not validated: any name will do, and there is nothing to configure.
+    return ModelConfig.model_construct(model=name, task="outcome")
 
 
 def _series(model: ModelState, block: PredictionBlock, name: str) -> NDArray[np.float64]:
