@@ -32,7 +32,8 @@ sketch ``distinct:<name>``    HyperLogLog of a categorical feature
 Statistics of a quality cell (both views); weights are the labels' weights, 1 unless given:
 
 ==========================  ===================================================================
-dense ``labels`` [4]        predictions labelled, their weight, corrections, conflicts
+dense ``labels`` [4]        predictions labelled, their weight, corrections, conflicts; each
+                            further item that an outcome shows to be relevant is a correction
 binary: dense ``confusion`` [4]     weight of tp, fp, tn, fn
         dense ``loss`` [3]          weight with score, sum of log loss, sum of Brier
         dense ``calibration`` [30]  ten equal score ranges: weight, positive weight, sum of scores
