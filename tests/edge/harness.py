@@ -37,6 +37,14 @@ def wait_for(condition: Callable[[], Any], what: str, patience: float = PATIENCE
         time.sleep(0.05)
 
 
+def free_port() -> int:
+    """Find a port that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
 class Pipeline:
     """Settings under a prefix of their own, with the means to fill topics and to look at state."""
 
@@ -153,9 +161,7 @@ class Worker:
 
     def __init__(self, pipeline: Pipeline, kafka: Mapping[str, str]) -> None:
         Worker.count += 1
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         given = pipeline.given | {"http": {"port": self.port}}
         given["kafka"] = given["kafka"] | kafka
         settings = pipeline.folder / f"settings-{Worker.count}.json"

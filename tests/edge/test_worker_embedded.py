@@ -1,10 +1,15 @@
 """A worker on the embedded broker: the quick half of the end-to-end tests."""
 
+import json
+import os
 import signal
+import subprocess
+import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
-from edge.harness import Pipeline, wait_for
+from edge.harness import ROOT, Pipeline, free_port, wait_for
 
 from support.embedded import StartBroker
 
@@ -53,3 +58,42 @@ async def test_a_record_that_cannot_be_processed_ends_the_worker_and_is_not_ackn
     assert pipeline.committed().get((pipeline.name("predictions"), 0), 0) <= 1
     totals, _, _ = await pipeline.state()
     assert totals in ({}, {"a": 1})
+
+
+def test_fausts_own_command_starts_the_real_worker(
+    embedded: StartBroker, tmp_path: Path
+) -> None:
+    pipeline = start(embedded, tmp_path, "real")
+    port = free_port()
+    given = pipeline.given | {
+        "http": {"port": port},
+        "processing": {},
+        "models": [str(ROOT / "config" / "models" / "fraud.yaml")],
+    }
+    config = tmp_path / "driftline.yaml"
+    config.write_text(json.dumps(given), encoding="utf-8")
+    pipeline.send_raw("predictions", b"no event")
+
+    def page() -> str:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as got:
+                return str(got.read(), "utf-8")
+        except OSError:
+            return ""
+
+    with (tmp_path / "worker.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "faust", "-A", "streams.edge.worker", "worker"],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=ROOT,
+            env={**os.environ, "DRIFTLINE_CONFIG": str(config)},
+        )
+    try:
+        wait_for(lambda: "driftline_quarantined_total" in page(), "a quarantined record")
+        wait_for(lambda: pipeline.read_all("quarantine_predictions"), "it to be published")
+        process.terminate()
+        assert process.wait(30) == 0, (tmp_path / "worker.log").read_text()
+    finally:
+        process.kill()
+        process.wait(10)
