@@ -1,8 +1,8 @@
 """From id to handle: a hash table in two arrays, looked up a column at a time.
 
-A Python dictionary of strings costs about 200 bytes an entry; this costs 27 to 64, as 16 bytes a
-slot are at most 60 % full. Entries are never deleted one by one: rows expire by whole pages, and entries of pages that
-are gone fall out when the table is rebuilt.
+A Python dictionary of strings costs about 200 bytes an entry; this costs 27 to 64, as slots of 16
+bytes are at most 60 % full. Entries are never deleted one by one: rows expire by whole pages, and
+entries of pages that are gone fall out when the table is rebuilt.
 """
 
 from collections.abc import Callable, Sequence
