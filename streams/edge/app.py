@@ -209,6 +209,7 @@ def create_app(
         topic_disable_leader=True,
         reply_create_topic=False,
         web_enabled=False,
+        web_bind="127.0.0.1",
         web_tables_enabled=False,
         web_router_enabled=False,
         stream_wait_empty=False,
@@ -219,7 +220,10 @@ def create_app(
         store="memory://",
         TableManager=NoTables,
     )
-    app.boot_strategy = faust.app.base.BootStrategy(app, enable_kafka_producer=False)
+    # Faust's command would switch the web server on again, on all interfaces.
+    app.boot_strategy = faust.app.base.BootStrategy(
+        app, enable_kafka_producer=False, enable_web=False
+    )
     options = client_options(kafka)
     sender = KafkaSender(options, f"{pipeline.application}-edge")
     ledger = OffsetLedger()

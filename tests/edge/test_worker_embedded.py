@@ -3,9 +3,12 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,8 @@ from edge.harness import ROOT, Pipeline, free_port, wait_for
 from support.embedded import StartBroker
 
 pytestmark = pytest.mark.embedded
+
+FAUST_WEB_PORT = 6066
 
 
 def start(embedded: StartBroker, folder: Path, name: str) -> Pipeline:
@@ -60,9 +65,17 @@ async def test_a_record_that_cannot_be_processed_ends_the_worker_and_is_not_ackn
     assert totals in ({}, {"a": 1})
 
 
-def test_fausts_own_command_starts_the_real_worker(
-    embedded: StartBroker, tmp_path: Path
-) -> None:
+@contextmanager
+def taken(port: int) -> Iterator[None]:
+    """Hold a port on all interfaces, unless somebody else does: a worker that wants it dies."""
+    with socket.socket() as holder:
+        with suppress(OSError):
+            holder.bind(("", port))
+            holder.listen()
+        yield
+
+
+def test_fausts_own_command_starts_the_real_worker(embedded: StartBroker, tmp_path: Path) -> None:
     pipeline = start(embedded, tmp_path, "real")
     port = free_port()
     given = pipeline.given | {
@@ -75,13 +88,14 @@ def test_fausts_own_command_starts_the_real_worker(
     pipeline.send_raw("predictions", b"no event")
 
     def page() -> str:
+        assert process.poll() is None, (tmp_path / "worker.log").read_text()
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as got:
                 return str(got.read(), "utf-8")
         except OSError:
             return ""
 
-    with (tmp_path / "worker.log").open("wb") as log:
+    with (tmp_path / "worker.log").open("wb") as log, taken(FAUST_WEB_PORT):
         process = subprocess.Popen(
             [sys.executable, "-m", "faust", "-A", "streams.edge.worker", "worker"],
             stdout=log,
@@ -89,11 +103,11 @@ def test_fausts_own_command_starts_the_real_worker(
             cwd=ROOT,
             env={**os.environ, "DRIFTLINE_CONFIG": str(config)},
         )
-    try:
-        wait_for(lambda: "driftline_quarantined_total" in page(), "a quarantined record")
-        wait_for(lambda: pipeline.read_all("quarantine_predictions"), "it to be published")
-        process.terminate()
-        assert process.wait(30) == 0, (tmp_path / "worker.log").read_text()
-    finally:
-        process.kill()
-        process.wait(10)
+        try:
+            wait_for(lambda: "driftline_quarantined_total" in page(), "a quarantined record")
+            wait_for(lambda: pipeline.read_all("quarantine_predictions"), "it to be published")
+            process.terminate()
+            assert process.wait(30) == 0, (tmp_path / "worker.log").read_text()
+        finally:
+            process.kill()
+            process.wait(10)
