@@ -66,7 +66,7 @@ from functools import cached_property
 import msgspec
 
 from streams.config import LoadedModel
-from streams.core.bins import Bins, probability_bins
+from streams.core.bins import BinGrid, Bins, probability_bins
 from streams.profile.model import CategoricalReference, NumericReference
 
 CALIBRATION_RANGES = 10
@@ -119,6 +119,11 @@ class Layout:
     def bin_offsets(self) -> tuple[int, ...]:
         """Where each numeric feature's bins begin in ``bins``; one more entry for the total."""
         return _offsets([0 if bins is None else len(bins) for bins in self.feature_bins])
+
+    @cached_property
+    def grid(self) -> BinGrid:
+        """The numeric features' bins, to be assigned together."""
+        return BinGrid(self.feature_bins)
 
     @cached_property
     def category_offsets(self) -> tuple[int, ...]:

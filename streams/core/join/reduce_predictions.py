@@ -5,9 +5,10 @@ from numpy.typing import NDArray
 
 from detectors.sketches.frequent_items import FrequentItems
 from detectors.sketches.hyperloglog import HyperLogLog
-from streams.core.join.cells import Cells, cells_of, grouped_moments
+from streams.core.join.cells import Cells, cells_of
 from streams.core.join.groups import Groups
-from streams.core.layout import CLASS_TASKS, QUANTILE_OFFSET, QUANTILE_STRIDE, Layout
+from streams.core.join.reduce_numeric import reduce_numeric
+from streams.core.layout import CLASS_TASKS, Layout
 from streams.core.logbins import log_keys
 from streams.core.partials import PREDICTION_TIME, CellTable, SparseColumn
 from streams.events.columns import MISSING, WRONG_TYPE, Coded, PredictionBlock
@@ -124,67 +125,10 @@ def _inputs(layout: Layout, block: PredictionBlock, cells: Cells) -> CellTable:
     whole, cell = np.unique(cells.of_rows[:, 0], return_inverse=True)
     table = CellTable([cells.keys[i] for i in whole.tolist()])
     if layout.numeric:
-        _numeric(layout, block, cell, table)
+        reduce_numeric(layout, block, cell, table)
     if layout.categorical:
         _categorical(layout, block, cell, table)
     return table
-
-
-def _numeric(layout: Layout, block: PredictionBlock, cell: Ints, table: CellTable) -> None:
-    count = len(table)
-    width = len(layout.numeric)
-    stats = np.zeros((count, width, 4))
-    moments = np.zeros((count, width, 3))
-    bins = np.zeros((count, layout.bin_offsets[-1]))
-    quantile_cells: list[Ints] = []
-    quantile_keys: list[Ints] = []
-    everything = np.arange(len(block))
-    in_cell = np.bincount(cell, minlength=count).astype(np.float64)
-    for i, name_bins in enumerate(layout.feature_bins):
-        column = block.numeric[:, i]
-        gaps = np.isnan(column)
-        if gaps.any():
-            rows = np.flatnonzero(~gaps)
-            values, of = column[rows], cell[rows]
-        else:
-            rows, values, of = everything, column, cell
-        present = np.bincount(of, minlength=count)
-        stats[:, i, 0] = present
-        if block.numeric_bad is not None:
-            stats[:, i, 2] = np.bincount(cell, block.numeric_bad[:, i], count)
-        stats[:, i, 1] = in_cell - present - stats[:, i, 2]
-        low, high = layout.ranges[i]
-        outside = (values < low) | (values > high)
-        if outside.any():
-            stats[:, i, 3] = np.bincount(of[outside], minlength=count)
-        moments[:, i] = grouped_moments(of, values, np.ones(len(values)), count)
-        if name_bins is not None:
-            size = len(name_bins)
-            start = layout.bin_offsets[i]
-            flat = of * size + name_bins.assign(values)
-            bins[:, start : start + size] = np.bincount(flat, minlength=count * size).reshape(
-                count, size
-            )
-        quantile_cells.append(of)
-        quantile_keys.append(log_keys(values) + (i * QUANTILE_STRIDE + QUANTILE_OFFSET))
-    table.dense["numeric"] = stats.reshape(count, width * 4)
-    table.moments["numeric"] = moments
-    if bins.shape[1]:
-        table.dense["bins"] = bins
-    parts = [
-        SparseColumn.count(of, keys, None)
-        for of, keys in zip(quantile_cells, quantile_keys, strict=True)
-    ]
-    table.sparse["quantiles"] = _joined(parts)
-
-
-def _joined(parts: list[SparseColumn]) -> SparseColumn:
-    """Append sparse columns with ascending, disjoint keys, and restore the order by cell."""
-    cells = np.concatenate([part.cells for part in parts])
-    keys = np.concatenate([part.keys for part in parts])
-    sums = np.concatenate([part.sums for part in parts])
-    order = np.argsort(cells, kind="stable")
-    return SparseColumn(cells[order], keys[order], sums[order])
 
 
 def _categorical(layout: Layout, block: PredictionBlock, cell: Ints, table: CellTable) -> None:
