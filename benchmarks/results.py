@@ -92,8 +92,9 @@ def ratios(results: Sequence[Result]) -> dict[str, float]:
         for other in floors:
             if other in by_name:
                 found[f"{name} / {other}"] = round(result.rate / by_name[other].rate, 3)
-        if "stock_faust" in by_name:
-            found[f"{name} / stock_faust"] = round(result.rate / by_name["stock_faust"].rate_net, 1)
+        for other in ("stock_faust", "stock_faust_dicts"):
+            if other in by_name:
+                found[f"{name} / {other}"] = round(result.rate / by_name[other].rate_net, 1)
     return found
 
 
