@@ -5,7 +5,7 @@ feed them by hand. A processor owns the state of one source partition of one sta
 explicitly, and never asks for the time: whoever drives it says what time it is.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -67,8 +67,14 @@ class Processor(Protocol):
     def step(self, chunk: Chunk, now_ms: int) -> None:
         """Take records; ``now_ms`` is the wall clock, used for idle sources alone."""
 
-    def advance(self, now_ms: int) -> None:
-        """Let time pass without records, so that idle sources do not hold back the others."""
+    def advance(self, now_ms: int, behind: Collection[str] = ()) -> None:
+        """Let time pass without records, so that idle sources do not hold back the others.
+
+        Args:
+            now_ms: the wall clock.
+            behind: sources that hold records which were not fed yet; these are not idle, however
+                long the reader takes to get to them.
+        """
 
     def paused(self) -> frozenset[str]:
         """Sources that are so far ahead of the others that they should not be fed for now."""

@@ -60,6 +60,8 @@ class TickSource(Generic[T]):
         """Offset behind the last record that was fed."""
         self.arrival: int | None = None
         """Wall clock when the last usable record was fed, ms."""
+        self.behind = False
+        """It holds records that were not fed yet, so it is not silent."""
         self.ended = False
         """Nothing will ever follow (replay)."""
         self.pending: deque[Slice[T]] = deque()
@@ -132,7 +134,7 @@ class TickMerge:
                 continue
             arrival = self._started if source.arrival is None else source.arrival
             last_arrival = max(last_arrival, arrival)
-            if now_ms - arrival < self._idle_ms:
+            if source.behind or now_ms - arrival < self._idle_ms:
                 clocks.append(source.clock)
         if clocks:
             clock = min(clocks)

@@ -318,8 +318,7 @@ class Runtime:
         now = time.monotonic()
         for stage in self._stages.values():
             for slot in stage.slots.values():
-                if self._caught_up(slot):
-                    slot.processor.advance(now_ms())
+                slot.processor.advance(now_ms(), self._behind(slot))
                 self._checkpoints.if_due(stage, slot, now)
         self._update_held()
 
@@ -348,15 +347,15 @@ class Runtime:
             for partition in list(stage.slots):
                 stage.drop(partition)
 
-    def _caught_up(self, slot: Slot) -> bool:
-        """Tell whether nothing is left to read, so that silence means that sources are idle."""
-        for tp in slot.tps.values():
-            if tp in self._held:
-                continue
-            end = self._need_consumer().end_offset(tp, FRESH_SECONDS)
-            if end is None or end > self._ledger.expected(tp):
-                return False
-        return True
+    def _behind(self, slot: Slot) -> set[str]:
+        """Name the sources with records that were not delivered yet, as far as is known."""
+        found = set()
+        for source, tp in slot.tps.items():
+            if tp not in self._held:
+                end = self._need_consumer().end_offset(tp, FRESH_SECONDS)
+                if end is None or end > self._ledger.expected(tp):
+                    found.add(source)
+        return found
 
     def _update_held(self) -> None:
         self._held = frozenset().union(*(stage.held() for stage in self._stages.values()))

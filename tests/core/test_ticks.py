@@ -164,3 +164,14 @@ def test_runs_cover_everything_once(ticks: list[int]) -> None:
     runs = cut(np.array(ticks, dtype=np.int64))
     assert [ticks[a] for a, _ in runs] == sorted(set(ticks))
     assert [i for a, b in runs for i in range(a, b)] == list(range(len(ticks)))
+
+
+def test_a_source_with_unread_records_is_never_left_out_however_slow_its_reader() -> None:
+    ahead: TickSource[str] = TickSource()
+    slow: TickSource[str] = TickSource()
+    merge = TickMerge((ahead, slow), 1_000, 5_000)
+    slow.feed([Slice(1, 0, 1, 1_500, 1, "a")], 1, 0)
+    ahead.feed([Slice(9, 0, 1, 9_500, 1, "b")], 1, 60_000)
+    assert merge.complete(60_000) == 9
+    slow.behind = True
+    assert merge.complete(60_000) == 1

@@ -6,7 +6,7 @@ checkpoint writes one piece of state with what changed, every tenth replaces all
 Predictions pause when they are far ahead of feedback; the tests send two to one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import orjson
 
@@ -57,9 +57,9 @@ class Totals:
             self.read[chunk.source] = offset + 1
         self.arrived[chunk.source] = now_ms
 
-    def advance(self, now_ms: int) -> None:
+    def advance(self, now_ms: int, behind: Collection[str] = ()) -> None:
         for source in list(self.held):
-            if now_ms - self.arrived[source] >= self.hold_ms:
+            if source not in behind and now_ms - self.arrived[source] >= self.hold_ms:
                 self._flush(source)
 
     def paused(self) -> frozenset[str]:

@@ -5,8 +5,7 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from streams.sinks.exposition import CONTENT_TYPE
-from streams.sinks.payloads import (
+from streams.payloads import (
     Alert,
     Distance,
     Evidence,
@@ -14,6 +13,7 @@ from streams.sinks.payloads import (
     MetricValue,
     Window,
 )
+from streams.sinks.exposition import CONTENT_TYPE
 from streams.sinks.prometheus import Exporter
 
 

@@ -9,8 +9,7 @@ from streams.config.windows import WindowConfig
 from streams.core.alerts.book import RuleBook
 from streams.core.monitor.events import DriftDetected, TimePassed, WindowClosed
 from streams.core.partials import Cell
-from streams.profile.model import ReferenceProfile
-from streams.sinks.payloads import (
+from streams.payloads import (
     Alert,
     Distance,
     DriftEvent,
@@ -20,6 +19,7 @@ from streams.sinks.payloads import (
     rfc3339,
     seconds,
 )
+from streams.profile.model import ReferenceProfile
 
 MINUTE = 60_000
 FIVE = WindowConfig(size=5 * MINUTE)

@@ -4,7 +4,7 @@ import bisect
 import itertools
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -144,10 +144,12 @@ class JoinProcessor:
         slices = self._slices(chunk, decoded, source.clock)
         heard = len(decoded.rows) > 0
         source.feed(slices, chunk.offsets[-1] + 1, now_ms, heard=heard)
-        self.advance(now_ms)
+        self._take(self._merge.complete(now_ms))
 
-    def advance(self, now_ms: int) -> None:
+    def advance(self, now_ms: int, behind: Collection[str] = ()) -> None:
         """Take all ticks that are complete at a moment of wall clock."""
+        self._predictions.behind = PREDICTIONS in behind
+        self._feedback.behind = FEEDBACK in behind
         self._take(self._merge.complete(now_ms))
 
     def end(self, source: str) -> None:
@@ -190,7 +192,7 @@ class JoinProcessor:
 
     def checkpoint(self, now_ms: int) -> Checkpoint | None:
         """Everything since the last checkpoint; None when there is nothing to make durable."""
-        self.advance(now_ms)
+        self._take(self._merge.complete(now_ms))
         news, frontier = self._news, self._merge.frontier
         delta = self._delta()
         known = self._known

@@ -1,7 +1,7 @@
 """The monitor: partials in; windows, drift events and alerts out."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from streams.config.settings import Settings
@@ -120,7 +120,7 @@ class MonitorProcessor:
             self._position = offset + 1
             self._logged += len(value or b"")
 
-    def advance(self, now_ms: int) -> None:
+    def advance(self, now_ms: int, behind: Collection[str] = ()) -> None:
         """Nothing: a source that fell silent is told of by its join, in bundles."""
 
     def paused(self) -> frozenset[str]:
