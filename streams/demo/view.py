@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from streams.demo.board import Board, ModelBoard
-from streams.demo.summary import FEEDBACK, PREDICTIONS, moment
+from streams.demo.summary import moment
 from streams.payloads import Alert, MetricValue
 
 WIDTH, HEIGHT = 100, 30
@@ -20,10 +20,22 @@ _DASH = "\N{EN DASH}"
 _BAR = 14
 _BARS = " ▁▂▃▄▅▆▇█"
 _SHOWN_FEATURES = 3
-_ABOVE_ALERTS = 15
-_BELOW_ALERTS = 7
+_ABOVE_ALERTS = 14
+_BELOW_ALERTS = 8
 _COLOURS = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
-_OUTCOMES = {"duplicate": "twice"}
+_OUTCOMES = {
+    "in": "in",
+    "joined": "= joined",
+    "waiting": "waiting",
+    "expired": "expired",
+    "duplicate": "twice",
+    "corrected": "corrected",
+    "conflict": "conflict",
+    "late": "late",
+    "orphan": "orphan",
+    "quarantined": "quarantined",
+}
+_USUAL_OUTCOMES = frozenset(_OUTCOMES) - {"conflict"}
 _NAMES = {"roc_auc": "ROC AUC", "mae": "MAE", "rmse": "RMSE", "r2": "R²"}
 
 
@@ -43,13 +55,12 @@ def render(board: Board, width: int, height: int) -> RenderableType:
     return Padding(
         Group(
             _head(board),
-            _drift_line(board),
-            Rule(style="grey39"),
+            Rule(_drift_line(board), style="grey39", align="left"),
             models,
             _titled(f"alerts · {board.open_alerts} open"),
             _alerts(board.alerts, width - 2, room),
-            _titled("books" + (" · in balance" if board.figures.balanced else " · OUT OF BALANCE")),
-            *_books(board),
+            _titled(_state_of_books(board)),
+            _books(board),
             _titled("look around"),
             *_places(board),
         ),
@@ -167,8 +178,10 @@ def _features(board: ModelBoard) -> Table:
         bar = Text("━" * filled, "red" if above else "cyan")
         bar.append("━" * (_BAR - filled), "grey23")
         table.add_row(name, Text(f"{value:.2f}", "bold red" if above else ""), bar)
-    for _ in range(_SHOWN_FEATURES - len(worst)):
-        table.add_row(Text("" if worst else _DASH, "grey62"), "", "")
+    if not worst:
+        table.add_row(Text(_DASH, "grey62"), "", "")
+    for _ in range(_SHOWN_FEATURES - max(1, len(worst))):
+        table.add_row("", "", "")
     return table
 
 
@@ -198,23 +211,28 @@ def _alerts(alerts: list[Alert], width: int, room: int) -> RenderableType:
     return Group(grid, *(Text("") for _ in range(room - used)))
 
 
-def _books(board: Board) -> list[Text]:
-    named = {"predictions": PREDICTIONS, "labels": FEEDBACK}
-    sides = {"predictions": board.figures.predictions, "labels": board.figures.feedback}
-    lines = []
-    for side, counts in sides.items():
-        text = Text.assemble(
-            (f"{side} ", "grey62"),
-            f"{counts.get('in', 0):,} = ",
-            no_wrap=True,
-            overflow="ellipsis",
-        )
-        shown = [outcome for outcome in named[side] if counts.get(outcome)]
-        for i, outcome in enumerate(shown):
-            text.append(f"{', ' if i else ''}{counts[outcome]:,}")
-            text.append(f" {_OUTCOMES.get(outcome, outcome)}", "grey62")
-        lines.append(text)
-    return lines
+def _state_of_books(board: Board) -> str:
+    if not board.figures.rows:
+        return "books"
+    return "books · in balance" if board.figures.balanced else "books · OUT OF BALANCE"
+
+
+def _books(board: Board) -> Table:
+    figures = board.figures
+    sides = {"predictions": figures.predictions, "labels": figures.feedback}
+    shown = [
+        outcome
+        for outcome in _OUTCOMES
+        if outcome in _USUAL_OUTCOMES or any(side.get(outcome) for side in sides.values())
+    ]
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="grey62", no_wrap=True)
+    for _ in shown:
+        table.add_column(justify="right", no_wrap=True)
+    table.add_row("", *(Text(_OUTCOMES[outcome], "grey62") for outcome in shown))
+    for name, side in sides.items():
+        table.add_row(name, *(f"{side[o]:,}" if o in side else "" for o in shown))
+    return table
 
 
 def _places(board: Board) -> list[Text]:
