@@ -15,7 +15,7 @@ class KLL(ByteSketch):
 
     With the default `k` a rank is right to about 0.2 % of the items (99 % of the time), whatever
     the distribution, in about 18 kB. The sketch is randomised: two sketches of the same items are
-    equally good but not equal. Where results must repeat bit for bit use `LogHistogram`.
+    equally good but not equal. Where results must repeat bit for bit use `log_keys`.
 
     Args:
         k: Size; the error falls in proportion to it.

@@ -3,11 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.sketches.log_buckets import log_keys
 from streams.core.join.cells import Cells, cells_of
 from streams.core.join.facts import LabelFacts, ModelFacts, OutcomeFacts
 from streams.core.join.groups import Groups
 from streams.core.layout import CALIBRATION_RANGES, CLASS_TASKS, Layout
-from streams.core.logbins import log_keys
 from streams.core.partials import LABEL_TIME, PREDICTION_TIME, CellKey, CellTable, SparseColumn
 
 Ints = NDArray[np.int64]

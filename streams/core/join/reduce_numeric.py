@@ -7,8 +7,8 @@ many for all of them, which is what ticks of few rows, as in a replay, are made 
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.sketches.log_buckets import log_keys
 from streams.core.layout import QUANTILE_OFFSET, QUANTILE_STRIDE, Layout
-from streams.core.logbins import log_keys
 from streams.core.partials import CellTable, SparseColumn
 from streams.events.columns import PredictionBlock
 

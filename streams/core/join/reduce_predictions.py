@@ -5,11 +5,11 @@ from numpy.typing import NDArray
 
 from detectors.sketches.frequent_items import FrequentItems
 from detectors.sketches.hyperloglog import HyperLogLog
+from detectors.sketches.log_buckets import log_keys
 from streams.core.join.cells import Cells, cells_of
 from streams.core.join.groups import Groups
 from streams.core.join.reduce_numeric import reduce_numeric
 from streams.core.layout import CLASS_TASKS, Layout
-from streams.core.logbins import log_keys
 from streams.core.partials import PREDICTION_TIME, CellTable, SparseColumn
 from streams.events.columns import MISSING, WRONG_TYPE, Coded, PredictionBlock
 

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from core.join.topics import Event, Record
 
+from detectors.sketches.log_buckets import log_keys
 from streams.config import ModelConfig, Settings
 from streams.core.layout import Layout, layout_of
-from streams.core.logbins import log_keys
 from streams.core.partials import CellKey
 
 EPSILON = float(np.finfo(np.float64).eps)

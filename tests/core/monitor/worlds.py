@@ -9,10 +9,10 @@ import numpy as np
 
 from detectors.sketches.frequent_items import FrequentItems
 from detectors.sketches.hyperloglog import HyperLogLog
+from detectors.sketches.log_buckets import log_keys
 from streams.config import LoadedModel, ModelConfig, PipelineConfig, Settings
 from streams.core.alerts.book import RuleBook
 from streams.core.layout import Layout, layout_of
-from streams.core.logbins import log_keys
 from streams.core.monitor.events import AlertBook, DriftDetected, TimePassed, WindowClosed
 from streams.core.monitor.processor import MonitorProcessor
 from streams.core.partials import (

@@ -7,8 +7,9 @@ import numpy as np
 
 from detectors.sketches.frequent_items import FrequentItems
 from detectors.sketches.hyperloglog import HyperLogLog
+from detectors.sketches.log_buckets import log_quantiles
 from streams.core.layout import QUANTILE_OFFSET, QUANTILE_STRIDE, Layout
-from streams.core.monitor.metrics.values import at_ranks, in_order
+from streams.core.monitor.metrics.values import in_order
 from streams.core.partials import Cell
 from streams.payloads import FrequentValue, Input
 
@@ -64,7 +65,7 @@ def _quantiles(sums: dict[int, float], features: int) -> list[list[float] | list
     keys, counts = in_order(sums)
     bounds = np.searchsorted(keys, np.arange(features + 1) * QUANTILE_STRIDE).tolist()
     return [
-        at_ranks(keys[low:high] % QUANTILE_STRIDE - QUANTILE_OFFSET, counts[low:high], _RANKS)
+        log_quantiles(keys[low:high] % QUANTILE_STRIDE - QUANTILE_OFFSET, counts[low:high], _RANKS)
         if low < high
         else [None] * len(_RANKS)
         for low, high in pairwise(bounds)

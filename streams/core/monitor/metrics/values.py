@@ -1,11 +1,11 @@
 """Numbers with the sample size and the interval that belong to them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
 from detectors.intervals import auc_interval, mean_interval, wilson
-from streams.core.logbins import log_values
+from detectors.sketches.log_buckets import log_quantiles
 from streams.core.partials import FloatArray, IntArray
 from streams.payloads import MetricValue
 
@@ -77,7 +77,7 @@ def quantiles(counts: Mapping[int, float], names: Mapping[str, float]) -> dict[s
     if not len(buckets):
         return {}
     n = float(sums.sum())
-    found = at_ranks(buckets, sums, list(names.values()))
+    found = log_quantiles(buckets, sums, list(names.values()))
     return {name: plain(value, n) for name, value in zip(names, found, strict=True)}
 
 
@@ -88,22 +88,6 @@ def in_order(counts: Mapping[int, float]) -> tuple[IntArray, FloatArray]:
     order = np.argsort(keys)
     order = order[sums[order] > NOTHING]
     return keys[order], sums[order]
-
-
-def at_ranks(buckets: IntArray, sums: FloatArray, ranks: Sequence[float]) -> list[float]:
-    """Quantiles (inverted distribution function) of counted log buckets.
-
-    Args:
-        buckets: buckets in ascending order, at least one.
-        sums: what was counted in each, above 0.
-        ranks: quantiles, 0 to 1.
-    """
-    cumulative = np.cumsum(sums)
-    # A rank that is whole up to rounding must not slip into the next bucket.
-    wanted = np.asarray(ranks) * (cumulative[-1] * (1.0 - 1e-12))
-    index = np.minimum(np.searchsorted(cumulative, wanted), len(buckets) - 1)
-    found: list[float] = log_values(buckets[index]).tolist()
-    return found
 
 
 def keep(found: Mapping[str, MetricValue | None]) -> dict[str, MetricValue]:

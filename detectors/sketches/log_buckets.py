@@ -6,7 +6,7 @@ grow by a constant factor. Here the buckets are fixed and numbered in ascending 
 that a histogram is nothing but sums by key.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,10 @@ def log_keys(values: FloatArray) -> IntArray:
     """Bucket of each value; ascending with the value, 0 for everything within +-1e-12.
 
     Magnitudes above 1e15 share the outermost bucket. Values must not be NaN.
+
+    Example:
+        >>> log_keys(np.array([-2.0, 0.0, 2.0, 2.01, 3.0])).tolist()
+        [-2035, 0, 2035, 2035, 2055]
     """
     magnitude = np.abs(values)
     clipped = np.clip(magnitude, _SMALLEST, _LARGEST)
@@ -36,27 +40,33 @@ def log_keys(values: FloatArray) -> IntArray:
 
 
 def log_values(keys: IntArray) -> FloatArray:
-    """Middle of each bucket: within one percent of every value in it."""
+    """Middle of each bucket: within one percent of every value in it.
+
+    Example:
+        >>> log_values(np.array([0, 2035])).round(2).tolist()
+        [0.0, 1.99]
+    """
     magnitude = 2.0 * np.power(_GAMMA, np.abs(keys) - _SHIFT) / (_GAMMA + 1.0)
     return np.where(keys == 0, 0.0, np.sign(keys) * magnitude)
 
 
-def log_quantiles(counts: Mapping[int, float], quantiles: Sequence[float]) -> list[float] | None:
-    """Quantiles (inverted distribution function) of counts by key; None when nothing is counted.
+def log_quantiles(keys: IntArray, counts: FloatArray, ranks: Sequence[float]) -> list[float]:
+    """Quantiles (inverted distribution function) of values that were counted by bucket.
 
-    Counts at or below zero, which taken-back rows may leave, are passed over.
+    Args:
+        keys: buckets in ascending order, at least one.
+        counts: what was counted in each, above 0.
+        ranks: quantiles, 0 to 1.
 
-    >>> keys, n = np.unique(log_keys(np.arange(1.0, 101.0)), return_counts=True)
-    >>> median = log_quantiles(dict(zip(keys.tolist(), n.tolist())), [0.5])
-    >>> abs(median[0] - 50.0) <= 0.5
-    True
+    Example:
+        >>> keys, counts = np.unique(log_keys(np.arange(1.0, 101.0)), return_counts=True)
+        >>> median, = log_quantiles(keys, counts.astype(float), [0.5])
+        >>> abs(median - 50.0) <= 0.5
+        True
     """
-    kept = sorted((key, count) for key, count in counts.items() if count > 0)
-    if not kept:
-        return None
-    cumulative = np.cumsum([count for _, count in kept])
+    cumulative = np.cumsum(counts)
     # A rank that is whole up to rounding must not slip into the next bucket.
-    ranks = np.asarray(quantiles) * cumulative[-1]
-    index = np.searchsorted(cumulative, ranks * (1 - 1e-12), side="left")
-    keys = np.array([key for key, _ in kept], dtype=np.int64)
-    return [float(v) for v in log_values(keys[np.minimum(index, len(kept) - 1)])]
+    wanted = np.asarray(ranks) * (cumulative[-1] * (1.0 - 1e-12))
+    index = np.minimum(np.searchsorted(cumulative, wanted), len(keys) - 1)
+    found: list[float] = log_values(keys[index]).tolist()
+    return found
