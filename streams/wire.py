@@ -41,7 +41,7 @@ class Output:
             "quarantine_predictions" or "quarantine_feedback".
         key: key bytes; decides the partition (murmur2) unless ``partition`` is given.
         value: value bytes.
-        headers: headers; every output carries ``id``, the same after any replay.
+        headers: headers; every output carries ``driftline.id``, the same after any replay.
         partition: explicit partition, or None.
     """
 

@@ -185,3 +185,9 @@ class ModelConfig(Frozen):
     def findings(self) -> list[Finding]:
         """Everything that is referred to exists, and fits the task."""
         return model_findings(self)
+
+
+def unknown_model(name: str) -> ModelConfig:
+    """Describe a model that no file does but that is let in: its traffic is counted, no more."""
+    # Not validated: any name will do, and a model without outcomes has nothing else to configure.
+    return ModelConfig.model_construct(model=name, task="outcome", alerts=())

@@ -9,7 +9,7 @@
 
 Deletions wait for the next checkpoint: before the marker is durable they would damage the state
 that the one before describes. After a crash the newest marker tells what counts, and the outbox is
-sent once more; receivers know a repeated output by its ``id`` header.
+sent once more; receivers know a repeated output by its ``driftline.id`` header.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

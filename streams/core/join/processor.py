@@ -12,7 +12,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.config import LoadedModel, ModelConfig, Settings
+from streams.config import LoadedModel, Settings
+from streams.config.model import unknown_model
 from streams.config.windows import WindowConfig
 from streams.core.join.books import Books
 from streams.core.join.early import EarlyTruth, detach, raw_of
@@ -97,7 +98,7 @@ class JoinProcessor:
         # what is saved says until when it is needed.
         waits = [model.config.truth_wait for model in settings.models.values()]
         if pipeline.processing.unknown_models == "accept":
-            waits.append(_config_of_unknown("").truth_wait)
+            waits.append(unknown_model("").truth_wait)
         self._longest_wait = max(waits, default=0)
         self._waiting = Waiting()
         self._early = EarlyTruth()
@@ -708,18 +709,13 @@ class JoinProcessor:
         state = self._models.get(name)
         if state is None:
             # A model that no file describes, let in because the configuration says so.
-            loaded = LoadedModel(_config_of_unknown(name), self._settings.pipeline.windows)
+            loaded = LoadedModel(unknown_model(name), self._settings.pipeline.windows)
             state = self._models[name] = ModelState(loaded)
         return state
 
     @staticmethod
     def _news_of(news: dict[str, ModelNews], name: str, model: ModelState) -> ModelNews:
         return news.setdefault(name, ModelNews(model.layout.fingerprint))
-
-
-def _config_of_unknown(name: str) -> ModelConfig:
-    # Not validated: any name will do, and there is nothing to configure.
-    return ModelConfig.model_construct(model=name, task="outcome")
 
 
 def _series(model: ModelState, block: PredictionBlock, name: str) -> NDArray[np.float64]:

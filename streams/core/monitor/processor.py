@@ -4,7 +4,8 @@ import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from streams.config.settings import Settings
+from streams.config.model import unknown_model
+from streams.config.settings import LoadedModel, Settings
 from streams.core.monitor.alignment import NEVER, Alignment, News
 from streams.core.monitor.snapshot import VERSION, Marker, deletions, join, split
 from streams.core.monitor.watch import AlertBookFactory, ModelWatch, Published
@@ -63,6 +64,9 @@ class MonitorProcessor:
             for name, model in sorted(settings.models.items())
             if partition_for(name.encode(), partitions) == partition
         }
+        self._settings = settings
+        self._alert_book = alert_book
+        self._configured = len(self._watches)
         self._alignment = Alignment(settings.tick_ms)
         self._begun = False
         self._outputs: list[Output] = []
@@ -97,6 +101,8 @@ class MonitorProcessor:
         self._alignment.restore(state["alignment"])
         self._begun = state["begun"]
         self._counts |= state["counts"]
+        for name in state["models"]:
+            self._admit(name)
         for name, watch in self._watches.items():
             if name in state["models"]:
                 watch.restore(state["models"][name], state["moment"])
@@ -210,12 +216,29 @@ class MonitorProcessor:
         found: list[Published] = []
         for name in sorted({name for models in news for name in models}):
             if name not in self._watches:
-                self._counts["news_unknown"] += 1
-                continue
+                if not self._admit(name):
+                    self._counts["news_unknown"] += 1
+                    continue
+                self._watches[name].begin(moment - self._tick)
             found += self._watches[name].take(
                 [models[name] for models in news if name in models], moment
             )
         return found
+
+    def _admit(self, name: str) -> bool:
+        """Watch a model that no file describes, if the configuration lets such models in."""
+        if name in self._watches:
+            return True
+        pipeline = self._settings.pipeline
+        accepted = len(self._watches) - self._configured
+        if (
+            pipeline.processing.unknown_models != "accept"
+            or accepted >= pipeline.limits.max_unknown_models
+        ):
+            return False
+        model = LoadedModel(unknown_model(name), pipeline.windows)
+        self._watches[name] = ModelWatch(model, self._tick, self._alert_book)
+        return True
 
     def _pass_time(self, until: int) -> list[Published]:
         found: list[Published] = []
@@ -248,7 +271,7 @@ class MonitorProcessor:
 
 
 def _output(payload: Published) -> Output:
-    identity = (("id", payload.id.encode()),)
+    identity = (("driftline.id", payload.id.encode()),)
     if isinstance(payload, Alert):
         return Output("alerts", payload.fingerprint.encode(), encode(payload), identity)
     return Output("metrics", payload.model.encode(), encode(payload), identity)
