@@ -3,8 +3,8 @@
     make bench
     make bench ARGS="--rows 200000 --only driftline floor_orjson"
 
-Writes ``benchmarks/results/latest.json`` when everything was measured at full size, otherwise
-``partial.json`` in the cache folder.
+Writes ``benchmarks/results/latest.json`` when everything was measured at full size and counted
+right, otherwise ``partial.json`` in the cache folder.
 """
 
 import argparse
@@ -29,6 +29,7 @@ from streams.events.partitioner import partition_for
 HERE = Path(__file__).resolve().parent
 CACHE = HERE.parent / ".driftline" / "bench"
 LATEST = HERE / "results" / "latest.json"
+PARTIAL = CACHE / "partial.json"
 FULL_ROWS = 1_000_000
 STOCK_ROWS = 10_000
 
@@ -270,6 +271,8 @@ def run(workload: Workload, systems: Iterable[str], stock_rows: int, out: Path) 
         return 2
     kafka = "external" if node.external else kafka_version()
     body = document(bench.results, describe(workload, made), kafka, bench.failures)
+    if bench.failures and out == LATEST:
+        out = PARTIAL
     write(out, body)
     print(table(bench.results))
     print()
@@ -283,7 +286,7 @@ def main() -> int:
     """Run the benchmark."""
     options = parse()
     whole = options.rows >= FULL_ROWS and set(options.only) == set(SYSTEMS)
-    out = options.out or (LATEST if whole else CACHE / "partial.json")
+    out = options.out or (LATEST if whole else PARTIAL)
     workload = Workload(rows=options.rows, rate=options.rate)
     return run(workload, options.only, options.stock_rows, out)
 
