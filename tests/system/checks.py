@@ -1,7 +1,5 @@
 """What must hold of a pipeline that has read all its traffic."""
 
-from collections.abc import Mapping
-
 from system.live import System, WorkerProcess, published_at, total, wait_for
 from system.traffic import Traffic
 
@@ -30,7 +28,7 @@ def wait_until_done(traffic: Traffic, *workers: WorkerProcess) -> None:
     wait_for(done, "the end of the traffic")
 
 
-def check_books(traffic: Traffic, *workers: WorkerProcess) -> Mapping[str, float]:
+def check_books(traffic: Traffic, *workers: WorkerProcess) -> dict[str, float]:
     """Compare the books on ``/metrics``; the traffic's very end is still buffered."""
     figures = figures_of(*workers)
 

@@ -11,11 +11,11 @@ from system.live import Event
 from streams.events.partitioner import partition_for
 
 PARTITIONS = 4
-TICK = 6 * loans.HOUR
+TICK = 12 * loans.HOUR
 
 PIPELINE: dict[str, Any] = loans.PIPELINE | {
     "topics": {"partitions": PARTITIONS},
-    "processing": {"tick": "6h", "idle_timeout": "120s", "checkpoint_interval": "500ms"},
+    "processing": {"tick": "12h", "idle_timeout": "120s", "checkpoint_interval": "500ms"},
     "sinks": {"publish_unmatched": ["late", "orphan", "conflict", "expired"]},
 }
 MODEL: dict[str, Any] = loans.MODEL | {
