@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from streams.demo.figures import Figures, read_figures
 from streams.demo.summary import FEEDBACK, PREDICTIONS, problems, summarise
-from streams.sinks.payloads import Alert, Evidence, rfc3339
+from streams.payloads import Alert, Evidence, rfc3339
 
 DRIFT = 1_795_600_800.0
 

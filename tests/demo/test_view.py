@@ -11,7 +11,7 @@ from streams.demo.board import Board, ModelBoard
 from streams.demo.figures import Figures
 from streams.demo.front import LiveFront, PlainFront, choose_front
 from streams.demo.view import render
-from streams.sinks.payloads import Alert, Distance, Evidence, MetricValue, Window, rfc3339
+from streams.payloads import Alert, Distance, Evidence, MetricValue, Window, rfc3339
 
 NOW = 1_795_600_830.0
 SENTENCE = "fraud: the mean error moved from 0.042 to 0.18 at 20 Nov 18:46:25 UTC, found by adwin"
