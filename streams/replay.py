@@ -5,12 +5,14 @@ What a window shows, and when an alert opens, depends on event time alone, so it
 was, or would have been, live.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
 from streams.config import Settings
 from streams.core.join.processor import FEEDBACK, PREDICTIONS
+from streams.core.partials import Bundle
 from streams.core.processor import Checkpoint, Processor
 from streams.events.partitioner import partition_for
 from streams.pipeline import build_join, build_monitor
@@ -69,10 +71,13 @@ class Replay:
     def __init__(self, settings: Settings, write: Callable[[Output], None]) -> None:
         topics = settings.pipeline.topics
         self._partitions = topics.partitions
+        self._tick_ms = settings.tick_ms
         self._write = write
         self.joins = [build_join(settings, p) for p in range(topics.partitions)]
         self.monitors = [build_monitor(settings, p) for p in range(topics.monitor_partitions)]
         self._monitor_offsets = [0] * topics.monitor_partitions
+        self._bundles = Counter[int]()
+        """Bundles that each monitor got, by join partition: the last sequence number."""
 
     def run(
         self,
@@ -106,6 +111,32 @@ class Replay:
         for join in self.joins:
             join.finish()
         self._checkpoint()
+        self._align()
+
+    def _align(self) -> None:
+        """Let all partitions end at one moment; one with few events or none ended early.
+
+        Live, time goes on for partitions that fell silent. Here it ends with the files, and without
+        this the monitor would wait for the partition that was silent first.
+        """
+        figures = [join.status() for join in self.joins]
+        ends = [figure.get("watermark_timestamp_seconds", 0.0) for figure in figures]
+        frontier = round(max(ends) * 1000) // self._tick_ms
+        if not frontier:
+            return
+        for partition, join in enumerate(self.joins):
+            bundle = Bundle(
+                partition,
+                self._partitions,
+                self._bundles[partition] + 1,
+                frontier,
+                self._tick_ms,
+                books=join.books.snapshot(),
+            )
+            key = str(partition).encode()
+            for number in range(len(self.monitors)):
+                self._feed_monitor(Output("partials", key, bundle.encode(), (), number))
+        self._checkpoint()
 
     def _checkpoint(self) -> None:
         for join in self.joins:
@@ -120,6 +151,9 @@ class Replay:
 
     def _feed_monitor(self, output: Output) -> None:
         number = output.partition or 0
+        if number == 0:
+            # Every monitor gets every sequence number.
+            self._bundles[int(output.key or b"")] += 1
         offset = self._monitor_offsets[number]
         self._monitor_offsets[number] += 1
         chunk = Chunk(

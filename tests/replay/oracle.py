@@ -137,7 +137,8 @@ def check_drift(found: Json, column: Json, values: pd.Series) -> None:
         current = np.array([counts.get(name, 0) for name in column["categories"]], np.float64)
         assert current.sum() == len(values)
         assert (reference / reference.sum() * len(values) >= 5).all()
-    p, q = reference, current
+    used = reference + current > 0
+    p, q = reference[used], current[used]
     if not (p.all() and q.all()):
         p, q = p + 0.5, q + 0.5
     p, q = p / p.sum(), q / q.sum()
