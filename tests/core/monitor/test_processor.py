@@ -252,7 +252,7 @@ def test_revisions_count_up_and_never_repeat_content_except_for_the_final_mark()
 
 def test_ids_are_unique_and_name_their_window() -> None:
     found = expected(1)
-    ids = [dict(o.headers)["id"] for o in found]
+    ids = [dict(o.headers)["driftline.id"] for o in found]
     assert len(ids) == len(set(ids))
     first = whole(found, "prediction_time")[0]
     assert first["id"] == f"churn|*|*|prediction_time|1m|{START}|0"
