@@ -4,12 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import orjson
 import pandas as pd
 import pytest
 from replay import loans
 from replay.oracle import check_categorical, check_drift, check_numeric, check_regression
-from replay.running import build_profile, lines, replay, select, write_config
+from replay.running import build_profile, lines, ms, replay, select, write_config
 
 from streams.events.partitioner import partition_for
 
@@ -37,7 +36,11 @@ MODEL: dict[str, Any] = {
     "label_horizon": "10d",
     "remember": "10d",
     "drift": {"distances": ["psi", "jensen_shannon", "kolmogorov_smirnov"]},
-    "alerts": [{"rule": "drift", "name": "inputs-moved"}],
+    "alerts": [
+        {"rule": "drift", "name": "inputs-moved"},
+        {"rule": "drift", "name": "prices-moved", "on": "prediction"},
+        {"rule": "drift", "name": "truth-moved", "on": "label"},
+    ],
 }
 
 
@@ -115,5 +118,10 @@ def test_windows_of_used_car_prices_equal_scikit_learn(nannyml_data: Path, tmp_p
                 check_drift(distances, profile["features"][name], part[name])
                 compared += 1
     assert compared > 40 * 7
-    opened = [orjson.loads(line) for line in (out / "alerts.jsonl").read_bytes().splitlines()]
-    assert any(alert["rule"] == "inputs-moved" for alert in opened)
+
+    # In the middle of this half the prices change, and with them the errors; the inputs do not.
+    middle = ts[len(ts) // 2]
+    moved = {alert["rule"]: ms(alert["opened_at"]) for alert in lines(out / "alerts.jsonl")}
+    assert moved.keys() == {"prices-moved", "truth-moved"}
+    assert all(middle < at < middle + 3 * loans.DAY for at in moved.values())
+    assert any(middle < ms(event["at"]) for event in lines(out / "drift.jsonl"))
