@@ -17,6 +17,7 @@ MODEL: dict[str, Any] = {
     "task": "binary",
     "classes": ["no", "yes"],
     "features": {"age": {"kind": "numeric"}},
+    "label_horizon": "10m",
     "alerts": [{"rule": "threshold", "name": "wrong", "metric": "accuracy", "below": 0.9}],
 }
 FILES = {
