@@ -37,7 +37,7 @@ WORKER_EXTRA = frozenset(
         "aiokafka",
         "datasketches",
         "faust",
-        "lz4",
+        "cramjam",
         "mode",
         "numpy",
         "prometheus_client",

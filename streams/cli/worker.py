@@ -1,5 +1,6 @@
 """``driftline worker``: join, measure, watch, alert."""
 
+import gc
 import logging
 import os
 import sys
@@ -21,6 +22,7 @@ def worker(config: output.ConfigOption = output.DEFAULT_CONFIG) -> None:
     """Run a worker until SIGTERM or SIGINT; start as many as there are partitions to share."""
     settings = load(config)
     log_to_stderr()
+    spare_the_collector()
     try:
         code = run(worker_app(settings))
     except EdgeError as error:
@@ -29,6 +31,17 @@ def worker(config: output.ConfigOption = output.DEFAULT_CONFIG) -> None:
     # about objects that live as long as the process.
     logging.shutdown()
     os._exit(code)
+
+
+def spare_the_collector() -> None:
+    """Let the garbage collector look less often.
+
+    Each fetch makes tens of thousands of records and events that live for a moment and hold no
+    cycles. At the usual thresholds looking for cycles among them takes a sixth of the worker's CPU.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(200_000, 50, 100)
 
 
 def log_to_stderr() -> None:

@@ -7,15 +7,15 @@ checkpoint that wrote it, its part number, the number of parts, and the size of 
          | ver | flag | epoch  | part | parts | size    | body ...
          | u8  | u8   | u64    | u16  | u16   | u32     |
 
-All numbers are big-endian. The body of all parts together is the value, as an LZ4 block when that
-is smaller.
+All numbers are big-endian. The body of all parts together is the value, as a zstd frame when
+that is smaller.
 """
 
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import lz4.block
+import cramjam
 
 VERSION = 1
 PART_BYTES = 900_000
@@ -26,6 +26,7 @@ _COMPRESSED = 1
 _MOST_PARTS = 0xFFFF
 _MOST_BYTES = 0xFFFF_FFFF
 _WORTH_COMPRESSING = 64
+_LEVEL = 1
 
 
 class EnvelopeError(ValueError):
@@ -41,7 +42,7 @@ class Part:
         index: which part it is, from 0.
         count: how many parts the value has.
         size: bytes of the whole value.
-        compressed: whether all bodies together are an LZ4 block.
+        compressed: whether all bodies together are a zstd frame.
         body: its piece.
     """
 
@@ -61,7 +62,7 @@ def seal(value: bytes, epoch: int) -> list[bytes]:
     """
     body, flags = value, 0
     if len(value) > _WORTH_COMPRESSING:
-        smaller = lz4.block.compress(value, store_size=False)
+        smaller = bytes(cramjam.zstd.compress(value, level=_LEVEL))
         if len(smaller) < len(value):
             body, flags = smaller, _COMPRESSED
     count = max(-(-len(body) // PART_BYTES), 1)
@@ -101,8 +102,8 @@ def join_parts(parts: Sequence[Part]) -> bytes:
     size = parts[0].size
     if parts[0].compressed:
         try:
-            body = lz4.block.decompress(body, uncompressed_size=size)
-        except (lz4.block.LZ4BlockError, ValueError) as error:
+            body = bytes(cramjam.zstd.decompress(body, output_len=size))
+        except (cramjam.DecompressionError, ValueError) as error:
             raise EnvelopeError(f"damaged compressed body: {error}") from None
     if len(body) != size:
         raise EnvelopeError(f"{len(body)} bytes where {size} were written")
