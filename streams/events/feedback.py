@@ -1,7 +1,6 @@
 """Decode feedback: labels, ranking truth and outcomes."""
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
 from operator import attrgetter
 from typing import Any
 
@@ -92,27 +91,33 @@ class Gathered:
 
     def __init__(self) -> None:
         self._rows: list[int] = []
+        self._ordered = True
         self._columns: list[list[Any]] = [[] for _ in _FIELDS]
 
     def add(self, reading: Reading) -> None:
         """Take decoded records."""
         for events, positions in (reading.strict, reading.lenient):
             if events:
-                self._rows += positions
+                self._append(positions)
                 values = zip(*map(_ALL, events), strict=True)
                 for column, more in zip(self._columns, values, strict=True):
                     column.extend(more)
         for batch, first in reading.batches:
             count = len(batch.columns.prediction_id)
-            self._rows += range(first, first + count)
+            self._append(range(first, first + count))
             for column, name in zip(self._columns, _FIELDS, strict=True):
                 held = getattr(batch.columns, name)
                 column.extend(held if isinstance(held, list) else [held] * count)
 
+    def _append(self, positions: Sequence[int]) -> None:
+        if self._rows and positions and positions[0] < self._rows[-1]:
+            self._ordered = False
+        self._rows += positions
+
     def in_order(self) -> tuple[list[int], list[list[Any]]]:
         """Give the rows and their columns, in topic order."""
         rows, columns = self._rows, self._columns
-        if all(a < b for a, b in pairwise(rows)):
+        if self._ordered:
             return rows, columns
         order = sorted(range(len(rows)), key=rows.__getitem__)
         return [rows[i] for i in order], [[column[i] for i in order] for column in columns]
@@ -149,7 +154,9 @@ def feedback_rows(
         weights < 0, rows, verdicts, Reason.WRONG_TYPE, "weight: expected a number of 0 or more"
     )
     events = encode(event)
-    nothing = np.array([one is None for one in actual]) & (events.codes < 0)
+    nothing = None
+    if None in actual:
+        nothing = np.array([one is None for one in actual]) & (events.codes < 0)
     _reject(nothing, rows, verdicts, Reason.MISSING_FIELD, "actual: required unless event is given")
 
     everywhere = np.zeros(len(places), dtype=np.int64)
@@ -193,6 +200,16 @@ def _truth(
 ) -> tuple[Floats, Coded, dict[int, Truth], Bools | None]:
     """Split the truth by its type: numbers and bools, strings, ranking truth."""
     kinds = set(map(type, actual))
+    # Nearly always all labels are of one type, which needs no look at each.
+    if kinds == {bool}:
+        return (
+            np.array(actual, dtype=np.float64),
+            Coded.absent(len(actual)),
+            {},
+            np.ones(len(actual), dtype=np.bool_),
+        )
+    if kinds == {str}:
+        return np.full(len(actual), np.nan), encode(actual), {}, None
     items: dict[int, Truth] = {}
     if kinds & {list, dict}:
         items = {i: _items(one) for i, one in enumerate(actual) if isinstance(one, (list, dict))}

@@ -6,7 +6,7 @@ tenth, and two broken records can together form a list of the right length.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import msgspec
 import numpy as np
@@ -156,8 +156,7 @@ class Reader:
         return Places(record, row)
 
     def _read(self, start: int, values: list[bytes | None]) -> None:
-        sizes = [len(value) if value else 0 for value in values]
-        if min(sizes) > 0 and max(sizes) <= _SNIFF:
+        if all(values) and max(map(len, cast("list[bytes]", values))) <= _SNIFF:
             self._read_plain(start, values)
             return
         for record, value in enumerate(values, start):

@@ -82,7 +82,8 @@ class IdIndex:
             settled = self._hashes[at] == hashes[todo]
             winners = todo[settled]
             self._handles[slots[winners]] = handles[winners]
-            self._used += len(np.unique(slots[free]))
+            # Counts a slot once for each equal hash: too many, if ever, and only until a rebuild.
+            self._used += int((settled & empty).sum())
             todo = todo[~settled]
             slots[todo] = (slots[todo] + 1) & self._mask
 
