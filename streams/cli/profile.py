@@ -42,6 +42,12 @@ def profile(
     ] = OutputColumns.prediction,
     score: Annotated[str, typer.Option(help="Column of the scores.")] = OutputColumns.score,
     label: Annotated[str, typer.Option(help="Column of the truth.")] = OutputColumns.label,
+    text: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Column whose values stay as they are written, such as 00501; repeatable."
+        ),
+    ] = None,
     from_topics: Annotated[
         bool, typer.Option("--from-topics", help="Read the topics instead of files.")
     ] = False,
@@ -67,7 +73,7 @@ def profile(
     if files:
         reader = ColumnReader(task.model.config, OutputColumns(prediction, score, label))
         source = ", ".join(file.name for file in files)
-        look: Look = lambda: read_files(files, reader, name)  # noqa: E731 a name would say no more
+        look: Look = lambda: read_files(files, reader, name, text or ())  # noqa: E731 a name would say no more
     else:
         rows = _from_topics(task, minutes, max_rows)
         source = f"topics, the last {minutes:g} minutes"

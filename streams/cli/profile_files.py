@@ -1,6 +1,6 @@
 """Reference data from files: CSV, Parquet and JSON lines, some rows at a time."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,13 @@ _JSON_LINES = frozenset({".jsonl", ".ndjson"})
 _TABLES = frozenset({".csv", ".parquet", ".pq"})
 
 
-def read_files(files: Iterable[Path], reader: ColumnReader, model: str) -> Iterator[ReferenceRows]:
+def read_files(
+    files: Iterable[Path], reader: ColumnReader, model: str, text: Collection[str] = ()
+) -> Iterator[ReferenceRows]:
     """Read files one after the other.
+
+    Categories are spelt as events of the same file would carry them: 5, 5.0 and "5" are "5", true
+    is "true"; the columns of ``text`` stay as they are written, such as "00501".
 
     JSON lines may be events as they are published, of which those of other models are passed over,
     or flat objects. Other files are flat.
@@ -30,7 +35,7 @@ def read_files(files: Iterable[Path], reader: ColumnReader, model: str) -> Itera
     """
     for path in files:
         try:
-            for table in _tables(path, reader, model):
+            for table in _tables(path, reader, model, text):
                 named = zip(table.column_names, table.columns, strict=True)
                 yield reader.read(path, dict(named))
         except FormatError as error:
@@ -39,7 +44,9 @@ def read_files(files: Iterable[Path], reader: ColumnReader, model: str) -> Itera
             raise ProfileError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _tables(path: Path, reader: ColumnReader, model: str) -> Iterator[pa.Table]:
+def _tables(
+    path: Path, reader: ColumnReader, model: str, text: Collection[str]
+) -> Iterator[pa.Table]:
     if path.suffix not in _JSON_LINES | _TABLES:
         known = ", ".join(sorted(_JSON_LINES | _TABLES))
         raise FormatError(path, f"the name has to end in one of {known}")
@@ -48,9 +55,10 @@ def _tables(path: Path, reader: ColumnReader, model: str) -> Iterator[pa.Table]:
     if path.suffix in _JSON_LINES:
         yield from _json_tables(path, reader, model)
         return
-    # What is no number stays text: columns that nobody asks for cannot be wrong.
-    text = frozenset(tabular.column_names(path)) - reader.numbers()
-    for table in tabular.read_tables(path, text, _CHUNK_ROWS):
+    # Columns that nobody asks for stay text, and cannot be wrong.
+    asked = (reader.numbers() | reader.texts()) - frozenset(text)
+    others = frozenset(tabular.column_names(path)) - asked
+    for table in tabular.read_tables(path, others, _CHUNK_ROWS):
         nested = any(pa.types.is_struct(column.type) for column in table.columns)
         yield table.flatten() if nested else table
 

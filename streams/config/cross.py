@@ -42,11 +42,7 @@ def _tick(settings: Settings, document: Document) -> Iterator[Problem]:
     tick = settings.pipeline.processing.tick
     if tick == "auto":
         return
-    windows = {
-        *settings.pipeline.windows,
-        *(w for m in settings.models.values() for w in m.windows),
-    }
-    pane = pane_ms(windows)
+    pane = pane_ms(settings.windows)
     if pane % tick:
         yield document.problem(
             ("processing", "tick"),

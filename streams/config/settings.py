@@ -1,7 +1,7 @@
 """Everything that a worker runs, resolved: what ``load`` returns."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from streams.config.durations import format_duration
@@ -67,10 +67,18 @@ class Settings:
             windows = config.windows or pipeline.windows
             complete = config.model_copy(update={"windows": windows})
             loaded[config.model] = LoadedModel(complete, windows, profiles.get(config.model))
-        every = {*pipeline.windows, *(w for model in loaded.values() for w in model.windows)}
+        settings = cls(pipeline, loaded, 0)
         tick = pipeline.processing.tick
-        tick_ms = auto_tick_ms(every) if tick == "auto" else tick
-        return cls(pipeline, loaded, tick_ms)
+        tick_ms = auto_tick_ms(settings.windows) if tick == "auto" else tick
+        return replace(settings, tick_ms=tick_ms)
+
+    @property
+    def windows(self) -> set[WindowConfig]:
+        """Windows of all models; the pipeline's own only if models may come to use them."""
+        used = {window for model in self.models.values() for window in model.windows}
+        if not used or self.pipeline.processing.unknown_models == "accept":
+            used.update(self.pipeline.windows)
+        return used
 
     def dump_public(self) -> dict[str, Any]:
         """Everything as plain JSON values, durations as text, secrets masked."""

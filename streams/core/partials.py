@@ -328,7 +328,8 @@ class Bundle:
         source: join partition.
         sources: number of join partitions.
         sequence: 1, 2, 3, ... per source; a repeat is dropped by the receiver.
-        frontier: every tick below this one is complete; tick t covers [t, t + 1) * tick_ms.
+        frontier: every tick below this one is complete; tick t covers [t, t + 1) * tick_ms;
+            ``NEVER`` of streams.core.ticks from a partition that has no event time yet.
         tick_ms: length of a tick.
         ticks: news by tick and model; ticks ascend, ticks without news are absent.
         books: the partition's balances as of the frontier, by name.

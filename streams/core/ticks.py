@@ -146,6 +146,14 @@ class TickMerge:
             return max(self.frontier, NEVER // self._tick_ms + 1)
         return max(self.frontier, clock // self._tick_ms)
 
+    def idle(self, now_ms: int) -> bool:
+        """Whether all sources are silent."""
+        started = now_ms if self._started is None else self._started
+        arrivals = [started if s.arrival is None else s.arrival for s in self._sources]
+        return not any(s.behind for s in self._sources) and (
+            now_ms - max(arrivals) >= self._idle_ms
+        )
+
     def ready(self, until: int) -> Iterator[int]:
         """Ticks below ``until`` that hold records, ascending; moves the frontier past each.
 

@@ -51,14 +51,15 @@ COLUMNS = (
     "prediction_id=id",
     "prediction=y_pred",
     "score=y_pred_proba",
-    "text=repaid_loan_on_prev_car",
 )
 PROFILE_OPTIONS = ("--prediction", "y_pred", "--score", "y_pred_proba", "--label", "repaid")
 
 
 def predictions(path: Path) -> pd.DataFrame:
     """Read predictions, with the time of each in ms in column ``ts``; ids are strings."""
-    frame = pd.read_csv(path, dtype={"id": str, "repaid_loan_on_prev_car": str})
+    frame = pd.read_csv(path, dtype={"id": str})
+    for column in frame.columns.intersection(["repaid_loan_on_prev_car"]):
+        frame[column] = frame[column].map({True: "true", False: "false"})
     frame["ts"] = pd.to_datetime(frame["timestamp"]).to_numpy("datetime64[ms]").astype(np.int64)
     return frame
 

@@ -110,6 +110,7 @@ class JoinProcessor:
         self._sequence = 0
         self._checkpoint = 0
         self._told_frontier = NEVER
+        self._told_silence = False
         self._needed: dict[str, int] = {}
         self._saved_groups: Counter[str] = Counter()
         self._changes = Changes()
@@ -198,14 +199,17 @@ class JoinProcessor:
         delta = self._delta()
         known = self._known
         moved = known and frontier > self._told_frontier
-        if not (news.ticks or news.outputs or delta or moved):
+        # A partition without events says so once, or the monitor would wait for it for ever.
+        silent = not known and not self._told_silence and self._merge.idle(now_ms)
+        if not (news.ticks or news.outputs or delta or moved or silent):
             return None
         self._news = _News()
         self._checkpoint += 1
         outputs = news.outputs
-        if known:
+        if known or silent:
             outputs += self._bundles(news.ticks, frontier)
         self._told_frontier = frontier
+        self._told_silence = self._told_silence or silent
         state = []
         if delta:
             name = f"delta-{self._checkpoint:012d}"

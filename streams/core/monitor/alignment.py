@@ -92,10 +92,15 @@ class Alignment:
 
     @property
     def frontier(self) -> int:
-        """Every moment up to this one is complete in all sources; ``NEVER`` until all spoke."""
+        """Every moment up to this one is complete in all sources; ``NEVER`` until all spoke.
+
+        A source that says that it has no event time yet, a partition without events, holds nobody
+        back.
+        """
         if not self._sources or len(self._sources) < self._expected:
             return NEVER
-        return min(source.frontier for source in self._sources.values())
+        passed = (source.frontier for source in self._sources.values())
+        return min((moment for moment in passed if moment > NEVER), default=NEVER)
 
     def take(self) -> list[tuple[int, list[News]]]:
         """Hand over all news up to the frontier: by moment, sources ascending within one."""
