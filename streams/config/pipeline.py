@@ -212,7 +212,7 @@ class HttpConfig(Frozen):
     max_series: int = Field(default=10_000, ge=100)
     """Time series that one worker shows at most."""
     max_label_values: int = Field(default=100, ge=1)
-    """Values of one label of one model; further ones are shown as __other__."""
+    """Values of one label of one model; further ones are left out and counted."""
 
 
 class SinksConfig(Frozen):
