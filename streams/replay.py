@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from streams.config import Settings
-from streams.core.join.processor import FEEDBACK, PREDICTIONS
+from streams.core.join.tick_join import FEEDBACK, PREDICTIONS
 from streams.core.partials import Bundle
 from streams.core.processor import Checkpoint, Processor
 from streams.events.partitioner import partition_for

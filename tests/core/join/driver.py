@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from core.join.topics import START, Record
 
 from streams.config import Settings
-from streams.core.join.processor import FEEDBACK, PREDICTIONS, JoinProcessor
+from streams.core.join.processor import JoinProcessor
+from streams.core.join.tick_join import FEEDBACK, PREDICTIONS
 from streams.core.partials import Bundle, Cell, CellKey, add_table
 from streams.core.processor import Checkpoint, Saved
 from streams.wire import Chunk, Output

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 
 from detectors.sketches.frequent_items import FrequentItems
 from detectors.sketches.hyperloglog import HyperLogLog
-from streams.core.join.processor import FEEDBACK, PREDICTIONS
+from streams.core.join.tick_join import FEEDBACK, PREDICTIONS
 from streams.core.partials import Cell, without
 
 World = tuple[tuple[str, ...], list[Record], list[Record]]
@@ -112,12 +112,12 @@ def test_memory_is_given_back_when_nothing_is_remembered(world: World) -> None:
     run = Run(settings_for(names), {PREDICTIONS: predictions, FEEDBACK: feedback})
     run.finish()
     join = run.join
-    assert not join._waiting.store.pages
-    assert not join._waiting.store._open
-    assert not join._waiting.extras.outcomes
-    assert not join._waiting.extras.gains
-    assert not join._waiting.extras.weights
-    assert not len(join._early)
+    assert not join._join.waiting.store.pages
+    assert not join._join.waiting.store._open
+    assert not join._join.waiting.extras.outcomes
+    assert not join._join.waiting.extras.gains
+    assert not join._join.waiting.extras.weights
+    assert not len(join._join.early)
     run.checkpoint()
     # Of what was saved only the names of groups stay.
     assert all(name.startswith("groups") for name in run.state.records)

@@ -5,7 +5,7 @@ from core.join.topics import Record, settings_for, worlds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.core.join.processor import FEEDBACK, PREDICTIONS
+from streams.core.join.tick_join import FEEDBACK, PREDICTIONS
 
 World = tuple[tuple[str, ...], list[Record], list[Record]]
 STEPS = st.lists(

@@ -15,7 +15,8 @@ from core.join.topics import (
     topic,
 )
 
-from streams.core.join.processor import FEEDBACK, PREDICTIONS, JoinProcessor
+from streams.core.join.processor import JoinProcessor
+from streams.core.join.tick_join import FEEDBACK, PREDICTIONS
 from streams.core.processor import Saved
 
 SHOP = MODELS[5]
@@ -107,7 +108,7 @@ def test_pages_are_dropped_while_time_goes_on() -> None:
     for _ in range(30):
         run.feed(PREDICTIONS, 1)
         run.checkpoint()
-        assert len(run.join._waiting.store.pages) <= 3
+        assert len(run.join._join.waiting.store.pages) <= 3
         assert len([name for name in run.state.records if name.startswith("delta")]) <= 3
     assert run.join.books.predictions_expired >= 27
 
