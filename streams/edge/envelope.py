@@ -7,7 +7,7 @@ checkpoint that wrote it, its part number, the number of parts, and the size of 
          | ver | flag | epoch  | part | parts | size    | body ...
          | u8  | u8   | u64    | u16  | u16   | u32     |
 
-All numbers are big-endian. The body of all parts together is the value, as a zstd frame when
+All numbers are big-endian. The body of all parts together is the value, as an LZ4 block when
 that is smaller.
 """
 
@@ -26,7 +26,6 @@ _COMPRESSED = 1
 _MOST_PARTS = 0xFFFF
 _MOST_BYTES = 0xFFFF_FFFF
 _WORTH_COMPRESSING = 64
-_LEVEL = 1
 
 
 class EnvelopeError(ValueError):
@@ -42,7 +41,7 @@ class Part:
         index: which part it is, from 0.
         count: how many parts the value has.
         size: bytes of the whole value.
-        compressed: whether all bodies together are a zstd frame.
+        compressed: whether all bodies together are an LZ4 block.
         body: its piece.
     """
 
@@ -62,7 +61,7 @@ def seal(value: bytes, epoch: int) -> list[bytes]:
     """
     body, flags = value, 0
     if len(value) > _WORTH_COMPRESSING:
-        smaller = bytes(cramjam.zstd.compress(value, level=_LEVEL))
+        smaller = bytes(cramjam.lz4.compress_block(value, store_size=False))
         if len(smaller) < len(value):
             body, flags = smaller, _COMPRESSED
     count = max(-(-len(body) // PART_BYTES), 1)
@@ -102,7 +101,7 @@ def join_parts(parts: Sequence[Part]) -> bytes:
     size = parts[0].size
     if parts[0].compressed:
         try:
-            body = bytes(cramjam.zstd.decompress(body, output_len=size))
+            body = bytes(cramjam.lz4.decompress_block(body, output_len=size))
         except (cramjam.DecompressionError, ValueError) as error:
             raise EnvelopeError(f"damaged compressed body: {error}") from None
     if len(body) != size:

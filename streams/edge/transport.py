@@ -222,7 +222,7 @@ def _chunk(source: str, partition: int, records: list[Any]) -> Chunk:
         [r.key for r in records],
         [r.value for r in records],
         [-1 if r.timestamp is None else r.timestamp for r in records],
-        [tuple(r.headers) for r in records],
+        [tuple(r.headers) if r.headers else () for r in records],
     )
 
 

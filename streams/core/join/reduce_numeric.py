@@ -28,7 +28,9 @@ def reduce_numeric(layout: Layout, block: PredictionBlock, cell: Ints, table: Ce
     """
     count, width = len(table), len(layout.numeric)
     gaps = np.isnan(block.numeric)
-    values = np.where(gaps, 0.0, block.numeric)
+    # Most ticks have no gaps, and need not be searched for them again and again.
+    complete = not gaps.any()
+    values = block.numeric if complete else np.where(gaps, 0.0, block.numeric)
     low, high = np.array(layout.ranges).T
     outside = ((values < low) | (values > high)) & ~gaps
     bad = gaps if block.numeric_bad is None else block.numeric_bad
@@ -46,32 +48,42 @@ def reduce_numeric(layout: Layout, block: PredictionBlock, cell: Ints, table: Ce
         stats[c, :, 1] = missing - wrong
         stats[c, :, 2] = wrong
         stats[c, :, 3] = outside[rows].sum(axis=0)
-        moments[c] = _moments(of, gaps[rows], present)
+        moments[c] = _moments(of, None if complete else gaps[rows], present)
         if codes is not None:
-            bins[c] = np.bincount(codes[rows][binned[rows]], minlength=layout.grid.size)
+            held = codes[rows].ravel() if complete else codes[rows][binned[rows]]
+            bins[c] = np.bincount(held, minlength=layout.grid.size)
     table.dense["numeric"] = stats.reshape(count, width * 4)
     table.moments["numeric"] = moments
     if codes is not None:
         table.dense["bins"] = bins
-    table.sparse["quantiles"] = _quantiles(values, gaps, cell)
+    table.sparse["quantiles"] = _quantiles(values, None if complete else gaps, cell)
 
 
-def _moments(values: Floats, gaps: Bools, present: Ints) -> Floats:
+def _moments(values: Floats, gaps: Bools | None, present: Ints) -> Floats:
     """(weight, mean, squared deviations) of each column; gaps hold 0 in ``values``."""
     mean = values.sum(axis=0) / np.maximum(present, 1)
-    deviation = np.where(gaps, 0.0, values - mean)
-    return np.stack([present, mean, (deviation * deviation).sum(axis=0)], axis=1)
+    deviation = values - mean
+    if gaps is not None:
+        deviation[gaps] = 0.0
+    squares = np.einsum("ij,ij->j", deviation, deviation)
+    return np.stack([present, mean, squares], axis=1)
 
 
-def _quantiles(values: Floats, gaps: Bools, cell: Ints) -> SparseColumn:
-    rows, features = np.nonzero(~gaps)
-    keys = log_keys(values[rows, features])
+def _quantiles(values: Floats, gaps: Bools | None, cell: Ints) -> SparseColumn:
+    if gaps is None:
+        rows_of = np.repeat(cell, values.shape[1])
+        features = np.tile(np.arange(values.shape[1]), len(values))
+        keys = log_keys(values.ravel())
+    else:
+        rows, features = np.nonzero(~gaps)
+        rows_of = cell[rows]
+        keys = log_keys(values[rows, features])
     if not len(keys):
-        return SparseColumn.count(cell[rows], keys, None)
+        return SparseColumn.count(rows_of, keys, None)
     # Numbered without the wide gaps between features, there are few enough to be counted densely.
     lowest = int(keys.min())
     span = int(keys.max()) - lowest + 1
-    column = SparseColumn.count(cell[rows], features * span + (keys - lowest), None)
+    column = SparseColumn.count(rows_of, features * span + (keys - lowest), None)
     column.keys = (
         column.keys // span * QUANTILE_STRIDE + QUANTILE_OFFSET + column.keys % span + lowest
     )
