@@ -6,10 +6,9 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,21 +19,10 @@ from streams.config import PipelineConfig, Settings
 from streams.edge.security import client_options
 from streams.edge.state import StateReader
 from streams.edge.topics import declare
+from support.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 MAIN = Path(__file__).with_name("worker_main.py")
-PATIENCE = 40.0
-
-
-def wait_for(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
-    """Return the first true value of a condition; fail when it takes too long."""
-    deadline = time.monotonic() + patience
-    while True:
-        value = condition()
-        if value:
-            return value
-        assert time.monotonic() < deadline, f"waited {patience:g} s for {what}"
-        time.sleep(0.05)
 
 
 def free_port() -> int:

@@ -12,9 +12,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from edge.harness import ROOT, Pipeline, free_port, wait_for
+from edge.harness import ROOT, Pipeline, free_port
 
 from support.embedded import StartBroker
+from support.waiting import wait_for
 
 pytestmark = pytest.mark.embedded
 

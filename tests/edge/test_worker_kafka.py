@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from edge.harness import Pipeline, Worker, wait_for
+from edge.harness import Pipeline, Worker
 
 from streams.edge.errors import TopicError
 from streams.edge.security import client_options
 from streams.edge.topics import check_layout, create, inspect, partition_counts
 from support.kafka import RealKafka
+from support.waiting import wait_for
 
 pytestmark = pytest.mark.kafka
 

@@ -1,7 +1,9 @@
 """What must hold of a pipeline that has read all its traffic."""
 
-from system.live import System, WorkerProcess, published_at, total, wait_for
+from system.live import System, WorkerProcess, published_at, total
 from system.traffic import Traffic
+
+from support.waiting import wait_for
 
 
 def figures_of(*workers: WorkerProcess) -> dict[str, float]:

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,20 +16,8 @@ from replay.running import COMMAND, Json, ms, run, write_config
 
 from streams.publish import Publisher
 
-PATIENCE = 60.0
 Event = tuple[str, str, bytes]
 """Logical topic, id and JSON of an event."""
-
-
-def wait_for(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
-    """Return the first true value of a condition; fail when it takes too long."""
-    deadline = time.monotonic() + patience
-    while True:
-        value = condition()
-        if value:
-            return value
-        assert time.monotonic() < deadline, f"waited {patience:g} s for {what}"
-        time.sleep(0.1)
 
 
 class System:

@@ -11,10 +11,11 @@ from confluent_kafka import Producer
 from replay.running import Json
 from system import traffic
 from system.checks import check_books, check_same, wait_until_done
-from system.live import System, total, wait_for
+from system.live import System, total
 
 from streams.events.partitioner import partition_for
 from support.kafka import RealKafka
+from support.waiting import wait_for
 
 pytestmark = [pytest.mark.kafka, pytest.mark.data, pytest.mark.slow]
 
