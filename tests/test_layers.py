@@ -18,6 +18,7 @@ LAYERS = [
     ("streams.profile", "streams.config", "streams.payloads"),
     ("streams.wire",),
     ("detectors",),
+    ("streams.compiled",),
 ]
 
 # What the pure packages must never reach for.
