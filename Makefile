@@ -14,6 +14,8 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Driftline needs Python 3.11 to 3.13; this is " + sys.version.split()[0] + ". Name another with make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@echo "compiling the loops over columns, once"
+	$(BIN)/python -c 'from streams.rehearsal import rehearse; rehearse()'
 	@touch $@
 
 # The data sets of monitored models that the NannyML wheel carries (Apache-2.0). Only its files are

@@ -15,7 +15,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 def kernel(function: F) -> F:
     """Compile a function when it is first called with arguments of some types.
 
-    Machine code is cached beside the source (or in ``NUMBA_CACHE_DIR``), so that only the very
-    first process pays for it. The GIL is released while a kernel runs.
+    Machine code is cached beside the source or in the user's cache folder, or where
+    ``NUMBA_CACHE_DIR`` says, so that only the very first process pays for it; where none of them
+    can be written to, every process does. The GIL is released while a kernel runs.
     """
-    return cast("F", numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+    try:
+        compiled = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    except RuntimeError:  # no place for a cache
+        compiled = numba.njit(nogil=True, error_model="numpy")(function)
+    return cast("F", compiled)

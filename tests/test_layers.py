@@ -10,7 +10,8 @@ import pytest
 LAYERS = [
     ("streams.cli", "streams.demo"),
     ("streams.edge.worker",),
-    ("streams.pipeline", "streams.replay"),
+    ("streams.rehearsal", "streams.replay"),
+    ("streams.pipeline",),
     ("streams.edge",),
     ("streams.sinks",),
     ("streams.core",),

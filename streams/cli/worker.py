@@ -22,9 +22,10 @@ def worker(config: output.ConfigOption = output.DEFAULT_CONFIG) -> None:
     """Run a worker until SIGTERM or SIGINT; start as many as there are partitions to share."""
     settings = load(config)
     log_to_stderr()
+    app_ = worker_app(settings)
     spare_the_collector()
     try:
-        code = run(worker_app(settings))
+        code = run(app_)
     except EdgeError as error:
         raise output.CommandError(str(error)) from error
     # Leaving the interpreter the long way makes the sketches' binding print pages of complaints

@@ -19,6 +19,7 @@ from streams.core.processor import Processor
 from streams.edge.app import EdgeApp, create_app
 from streams.edge.scrape import scraper
 from streams.pipeline import build_join, build_monitor
+from streams.rehearsal import rehearse
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,8 @@ HINT_INTERVAL = 5.0
 
 
 def worker_app(settings: Settings) -> EdgeApp:
-    """Put the real stages, the transport and the Prometheus page together."""
+    """Put the real stages, the transport and the Prometheus page together, ready for events."""
+    rehearse()
     app = create_app(
         settings,
         partial(build_join, settings),
