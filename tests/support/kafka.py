@@ -1,7 +1,8 @@
 """A real Apache Kafka for tests and benchmarks, started from its published jars.
 
-``RealKafka`` is a context manager. The jars are fetched once with Maven into ``.driftline/kafka``;
-``DRIFTLINE_KAFKA=host:port`` names a broker that runs already and is used instead.
+``RealKafka`` is one node, ``RealCluster`` several; both are context managers. The jars are fetched
+once with Maven into ``.driftline/kafka``; ``DRIFTLINE_KAFKA=host:port`` names a broker that runs
+already and is used instead of the one node.
 """
 
 import base64
@@ -17,11 +18,12 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 import pytest
-from confluent_kafka import KafkaException
+from confluent_kafka import ElectionType, KafkaException
 from confluent_kafka.admin import AdminClient
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -89,6 +91,27 @@ def _free_ports(count: int) -> list[int]:
         return [one.getsockname()[1] for one in sockets]
 
 
+def _new_id() -> str:
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+
+
+@dataclass(frozen=True)
+class Seat:
+    """The place of a node in a cluster of several.
+
+    Attributes:
+        node: its number.
+        cluster: id of the cluster.
+        port: where clients connect.
+        voters: controller port of every node.
+    """
+
+    node: int
+    cluster: str
+    port: int
+    voters: Mapping[int, int]
+
+
 class RealKafka:
     """One KRaft node on loopback, with its data in a folder of its own.
 
@@ -96,16 +119,24 @@ class RealKafka:
         bootstrap_servers: where clients connect; the same after a restart.
     """
 
-    def __init__(self, *, properties: Mapping[str, str] | None = None, heap: str = "512m") -> None:
+    def __init__(
+        self,
+        *,
+        properties: Mapping[str, str] | None = None,
+        heap: str = "512m",
+        seat: Seat | None = None,
+    ) -> None:
         """Prepare a node; nothing starts before ``start`` or ``with``.
 
         Args:
             properties: settings of the node beside the usual ones.
             heap: the most memory that the node may use for objects.
+            seat: its place in a cluster; None where it is alone.
         """
-        self.external = os.environ.get(EXTERNAL)
+        self.external = None if seat else os.environ.get(EXTERNAL)
         self._properties = dict(properties or {})
         self._heap = heap
+        self._seat = seat
         self._process: subprocess.Popen[bytes] | None = None
         self._folder: Path | None = None
         self._library: Path | None = None
@@ -122,23 +153,35 @@ class RealKafka:
 
     def start(self) -> None:
         """Format the data folder, start the node and wait until it answers."""
-        if self.external:
-            self._wait_until_ready()
-            return
+        if not self.external:
+            self.prepare()
+            self.launch()
+        self.wait_until_ready()
+
+    def prepare(self) -> None:
+        """Make the data folder and format it."""
         self._library = jars()
         self._folder = Path(tempfile.mkdtemp(prefix="driftline-kafka-"))
-        port, controller = _free_ports(2)
+        if self._seat is None:
+            port, controller = _free_ports(2)
+        else:
+            port, controller = self._seat.port, self._seat.voters[self._seat.node]
         self.bootstrap_servers = f"127.0.0.1:{port}"
         self._configuration.write_text(
             "".join(f"{k}={v}\n" for k, v in self._settings(port, controller).items()),
             encoding="utf-8",
         )
-        identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        self._format()
+
+    def _format(self) -> None:
+        if self._seat is None:
+            options = ["--standalone", f"--cluster-id={_new_id()}"]
+        else:
+            options = [f"--cluster-id={self._seat.cluster}"]
         formatting = subprocess.run(
             [
                 *self._java("kafka.tools.StorageTool"),
-                *("format", "--standalone", f"--cluster-id={identity}"),
-                *("--config", str(self._configuration)),
+                *("format", *options, "--config", str(self._configuration)),
             ],
             capture_output=True,
             text=True,
@@ -147,7 +190,6 @@ class RealKafka:
         if formatting.returncode != 0:
             message = f"formatting failed:\n{formatting.stdout}\n{formatting.stderr}"
             raise KafkaUnavailableError(message)
-        self._launch()
 
     def stop(self) -> None:
         """Stop the node in order and remove its data."""
@@ -163,7 +205,24 @@ class RealKafka:
     def restart(self) -> None:
         """Start the node again on its data and ports, after ``kill`` or while it runs."""
         self._end(signal.SIGTERM)
-        self._launch()
+        self.launch()
+        self.wait_until_ready()
+
+    def replace(self) -> None:
+        """Start the node on an empty disk, after ``kill``; only where others have its data."""
+        shutil.rmtree(self._home / "data")
+        self._format()
+        self.launch()
+        self.wait_until_ready()
+
+    def halt(self) -> None:
+        """Stop the node in order; its data stay."""
+        self._end(signal.SIGTERM)
+
+    @property
+    def running(self) -> bool:
+        """Whether the node's process runs; it ends by itself when its disk fails."""
+        return self._process is not None and self._process.poll() is None
 
     def log(self) -> str:
         """Return what the node wrote."""
@@ -193,11 +252,17 @@ class RealKafka:
         return self._folder
 
     def _settings(self, port: int, controller: int) -> dict[str, str]:
+        seat = self._seat
+        if seat is None:
+            quorum = {"controller.quorum.bootstrap.servers": f"127.0.0.1:{controller}"}
+        else:
+            voters = [f"{node}@127.0.0.1:{at}" for node, at in seat.voters.items()]
+            quorum = {"controller.quorum.voters": ",".join(voters)}
         return {
             "process.roles": "broker,controller",
-            "node.id": "1",
+            "node.id": "1" if seat is None else str(seat.node),
             "controller.listener.names": "CONTROLLER",
-            "controller.quorum.bootstrap.servers": f"127.0.0.1:{controller}",
+            **quorum,
             "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}",
             "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
@@ -224,14 +289,15 @@ class RealKafka:
 
     def _java(self, main: str) -> list[str]:
         return [
-            *("java", "-Xms128m", f"-Xmx{self._heap}", "-XX:+UseSerialGC"),
+            *("java", "-Xms96m", f"-Xmx{self._heap}", "-XX:+UseSerialGC"),
             *("-XX:ActiveProcessorCount=2", "-XX:TieredStopAtLevel=1", "-Xshare:auto"),
             f"-Dkafka.logs.dir={self._home / 'logs'}",
             f"-Dlog4j2.configurationFile={FOLDER / 'log4j2.properties'}",
             *("-cp", f"{self._library}/*", main),
         ]
 
-    def _launch(self) -> None:
+    def launch(self) -> None:
+        """Start the process; it does not answer yet."""
         with self._logfile.open("ab") as log:
             self._process = subprocess.Popen(
                 [*self._java("kafka.Kafka"), str(self._configuration)],
@@ -240,7 +306,6 @@ class RealKafka:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C reaches the tests, which then stop the node
             )
-        self._wait_until_ready()
 
     def _end(self, how: signal.Signals) -> None:
         process, self._process = self._process, None
@@ -254,16 +319,14 @@ class RealKafka:
             process.wait()
 
     def _admin(self) -> AdminClient:
-        return AdminClient(
-            {
-                "bootstrap.servers": self.bootstrap_servers,
-                "log_level": 0,
-                "error_cb": lambda _: None,
-                "reconnect.backoff.max.ms": 200,
-            }
-        )
+        return _admin(self.bootstrap_servers)
 
-    def _wait_until_ready(self) -> None:
+    def wait_until_ready(self) -> None:
+        """Wait until the node answers.
+
+        Raises:
+            KafkaUnavailableError: it ended, or does not answer in time.
+        """
         admin = self._admin()
         deadline = time.monotonic() + READY_WITHIN
         while True:
@@ -278,6 +341,122 @@ class RealKafka:
                     self._end(signal.SIGKILL)
                     message = f"no answer from {self.bootstrap_servers} in {READY_WITHIN:g} s"
                     raise KafkaUnavailableError(message) from error
+
+
+def _admin(bootstrap_servers: str) -> AdminClient:
+    return AdminClient(
+        {
+            "bootstrap.servers": bootstrap_servers,
+            "log_level": 0,
+            "error_cb": lambda _: None,
+            "reconnect.backoff.max.ms": 200,
+        }
+    )
+
+
+class RealCluster:
+    """Several KRaft nodes on loopback: each partition has three replicas, two must be in sync.
+
+    Attributes:
+        nodes: by number, from 1. ``kill``, ``restart`` and ``replace`` them as a single node.
+        bootstrap_servers: all of them.
+    """
+
+    def __init__(self, *, nodes: int = 3, heap: str = "256m") -> None:
+        """Prepare the nodes.
+
+        Args:
+            nodes: how many, at least three.
+            heap: the most memory that one may use for objects.
+        """
+        ports = _free_ports(2 * nodes)
+        voters = {number: ports[nodes + number - 1] for number in range(1, nodes + 1)}
+        cluster = _new_id()
+        self.nodes = {
+            number: RealKafka(
+                properties=_REPLICATED,
+                heap=heap,
+                seat=Seat(number, cluster, ports[number - 1], voters),
+            )
+            for number in voters
+        }
+        self.bootstrap_servers = ",".join(f"127.0.0.1:{port}" for port in ports[:nodes])
+
+    def __enter__(self) -> Self:
+        """Start all nodes and wait until each answers."""
+        try:
+            for node in self.nodes.values():
+                node.prepare()
+                node.launch()
+            for node in self.nodes.values():
+                node.wait_until_ready()
+            self.wait_until_in_sync()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop all nodes and remove their data."""
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop all nodes and remove their data."""
+        for node in self.nodes.values():
+            node.kill()  # in order the last ones would wait in vain for a majority
+            node.stop()
+
+    def wait_until_in_sync(self) -> None:
+        """Wait until all nodes are there and no partition lacks a replica.
+
+        Raises:
+            KafkaUnavailableError: it takes too long.
+        """
+        admin = _admin(self.bootstrap_servers)
+        deadline = time.monotonic() + 2 * READY_WITHIN
+        while not self._in_sync(admin):
+            if time.monotonic() > deadline:
+                raise KafkaUnavailableError("the replicas did not come in sync")
+            time.sleep(0.2)
+
+    def _in_sync(self, admin: AdminClient) -> bool:
+        try:
+            metadata = admin.list_topics(timeout=5)
+        except KafkaException:
+            return False
+        return len(metadata.brokers) == len(self.nodes) and all(
+            len(partition.isrs) == len(partition.replicas)
+            for topic in metadata.topics.values()
+            for partition in topic.partitions.values()
+        )
+
+    def leaders(self) -> dict[tuple[str, int], int]:
+        """Return the node that leads each partition."""
+        metadata = _admin(self.bootstrap_servers).list_topics(timeout=20)
+        return {
+            (name, number): partition.leader
+            for name, topic in metadata.topics.items()
+            for number, partition in topic.partitions.items()
+        }
+
+    def elect_preferred(self) -> None:
+        """Give each partition back to the leader that it was created with."""
+        admin = _admin(self.bootstrap_servers)
+        admin.elect_leaders(ElectionType.PREFERRED).result(timeout=60)
+
+
+_REPLICATED = {
+    "offsets.topic.replication.factor": "3",
+    "transaction.state.log.replication.factor": "3",
+    "transaction.state.log.min.isr": "2",
+    "share.coordinator.state.topic.replication.factor": "3",
+    "share.coordinator.state.topic.min.isr": "2",
+    "min.insync.replicas": "2",
+    "auto.leader.rebalance.enable": "false",
+    "controller.quorum.election.timeout.ms": "2000",
+    "controller.quorum.fetch.timeout.ms": "3000",
+    "replica.lag.time.max.ms": "10000",
+}
 
 
 @pytest.fixture(scope="session")
