@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+
 from streams.wire import Chunk
 
 
@@ -33,15 +35,5 @@ class Delivery:
 
 def drop_before(chunk: Chunk, offset: int) -> Chunk:
     """Return the records at ``offset`` and after it."""
-    first = next((i for i, o in enumerate(chunk.offsets) if o >= offset), len(chunk))
-    if first == 0:
-        return chunk
-    return Chunk(
-        chunk.source,
-        chunk.partition,
-        chunk.offsets[first:],
-        chunk.keys[first:],
-        chunk.values[first:],
-        chunk.timestamps[first:],
-        chunk.headers[first:],
-    )
+    first = int(np.searchsorted(chunk.packed.offsets, offset))
+    return chunk if first == 0 else chunk.slice(first, len(chunk))

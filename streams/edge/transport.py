@@ -18,12 +18,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 import aiokafka
-from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.consumer.group_coordinator import OffsetCommitRequest
-from aiokafka.errors import ConsumerStoppedError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
+from streams.edge.consumer import Fetched, RawConsumer
 from streams.edge.delivery import Delivery, TopicPartition
 from streams.wire import Chunk
 
@@ -76,17 +75,13 @@ class Edge(Protocol):
         """The broker took these offsets."""
 
 
-def _keep(_: object, record: Any) -> Any:
-    return record
-
-
 class ChunkThread(driver.AIOKafkaConsumerThread):
     """Runs aiokafka's consumer on a thread of its own and turns fetches into deliveries there."""
 
-    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:  # noqa: ARG002 - Faust's signature
+    def _create_worker_consumer(self, transport: Any) -> RawConsumer:  # noqa: ARG002 - Faust's signature
         conf, edge = self.app.conf, self.app.edge
         self._assignor = self.app.assignor
-        return aiokafka.AIOKafkaConsumer(
+        return RawConsumer(
             **edge.options,
             client_id=conf.broker_client_id,
             group_id=conf.id,
@@ -114,61 +109,22 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
 
     async def _fetch(
         self,
-        consumer: aiokafka.AIOKafkaConsumer,
+        consumer: RawConsumer,
         wanted: set[TP],
         timeout: float,  # noqa: ASYNC109 - as above
     ) -> list[Delivery]:
-        # The same steps as aiokafka's Fetcher.fetched_records, but without an object per record.
-        fetcher = consumer._fetcher
-        subscriptions = fetcher._subscriptions
+        subscriptions = consumer._subscription
+        sources, limit = self.app.edge.sources, self.app.edge.fetching.chunk_records
         deadline = time.monotonic() + timeout
         with subscriptions.fetch_context():
             while True:
-                if consumer._closed or fetcher._closed:
-                    raise ConsumerStoppedError
                 if subscriptions.reassignment_in_progress or not self.consumer.flow_active:
                     await asyncio.sleep(HELD_SECONDS)
                     return []
-                found = self._drain(fetcher, wanted)
+                found = consumer.take(wanted, limit)
                 left = deadline - time.monotonic()
-                if found or left <= 0:
-                    return found
-                waiter = fetcher._create_fetch_waiter()
-                done, _ = await asyncio.wait([waiter], timeout=left)
-                if not done:
-                    waiter.cancel()
-                    return []
-                waiter.result()
-
-    def _drain(self, fetcher: Any, wanted: set[TP]) -> list[Delivery]:
-        edge = self.app.edge
-        found: list[Delivery] = []
-        for tp in list(fetcher._records):
-            if tp not in wanted:
-                if not fetcher._subscriptions.is_assigned(tp):
-                    del fetcher._records[tp]
-                continue
-            result = fetcher._records[tp]
-            if type(result) is not FetchResult:
-                if found:
-                    return found  # the error comes with the next call
-                del fetcher._records[tp]
-                fetcher._notify(fetcher._wait_consume_future)
-                result.check_raise()
-                continue
-            state = result._assignment.state_value(tp)
-            start = state.position if state is not None and state.has_valid_position else None
-            if result._partition_records is not None:
-                result._partition_records._consumer_record = _keep
-            records = result.getall(edge.fetching.chunk_records)
-            if not result.has_more():
-                del fetcher._records[tp]
-                fetcher._notify(fetcher._wait_consume_future)
-            if start is not None and state.has_valid_position and state.position > start:
-                where = TopicPartition(tp.topic, tp.partition)
-                chunk = _chunk(edge.sources[tp.topic], tp.partition, records)
-                found.append(Delivery(where, start, state.position, chunk))
-        return found
+                if found or left <= 0 or not await consumer.wait(left):
+                    return [_delivery(sources[one.tp.topic], one) for one in found]
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         # Committed offsets are for people and tools that watch the lag: a restart reads from where
@@ -214,16 +170,10 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         return int(state.lso)
 
 
-def _chunk(source: str, partition: int, records: list[Any]) -> Chunk:
-    return Chunk(
-        source,
-        partition,
-        [r.offset for r in records],
-        [r.key for r in records],
-        [r.value for r in records],
-        [-1 if r.timestamp is None else r.timestamp for r in records],
-        [tuple(r.headers) if r.headers else () for r in records],
-    )
+def _delivery(source: str, fetched: Fetched) -> Delivery:
+    tp = TopicPartition(*fetched.tp)
+    chunk = Chunk.of(source, tp.partition, fetched.packed)
+    return Delivery(tp, fetched.start, fetched.end, chunk)
 
 
 class ChunkConsumer(driver.Consumer):

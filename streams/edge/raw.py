@@ -1,0 +1,294 @@
+"""Reads what a fetch brought from a partition into columns, with no object per record.
+
+The rules, which batches count and where the consumer stands afterwards, are those of aiokafka's
+``PartitionRecords``. Old message formats (0 and 1, before Kafka 0.11) are left to aiokafka.
+"""
+
+import struct
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+
+import numpy as np
+from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
+from aiokafka.errors import CorruptRecordException
+from aiokafka.record.control_record import ABORT_MARKER, ControlRecord
+from aiokafka.record.default_records import DefaultRecordBatch
+from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.record.util import calc_crc32c
+from aiokafka.structs import TopicPartition
+from numpy.typing import NDArray
+
+from streams.edge import walk as rows
+from streams.edge.codecs import Bytes, decompress
+from streams.edge.headers import LazyHeaders
+from streams.wire import Chunk, Header, Packed
+
+_HEADER = struct.Struct(">qiibIhiqqqhii")
+"""Base offset, length, leader epoch, magic, CRC, attributes, last offset delta, first and last
+timestamp, producer's id and epoch, base sequence, number of records."""
+_LENGTH = struct.Struct(">i")
+_LENGTH_AT = 8
+_COUNTED_FROM = 12
+"""The length counts the bytes from here on; older formats begin alike."""
+_MAGIC_AT = 16
+_CRC_FROM = 21
+_MAGIC = 2
+_LEGACY_CRC = struct.Struct(">I")
+_CODEC, _APPEND_TIME, _TRANSACTIONAL, _CONTROL = 0x07, 0x08, 0x10, 0x20
+_SMALLEST_RECORD = 7
+"""Bytes of a record of nothing: no count can be true that has less for each."""
+_NO_HEADERS: Mapping[int, tuple[Header, ...]] = {}
+
+
+class RawRecords:
+    """The bytes that a fetch brought from a partition; stands for aiokafka's ``MemoryRecords``."""
+
+    def __init__(self, data: bytes) -> None:
+        """Keep the bytes."""
+        self.data = data
+
+    def size_in_bytes(self) -> int:
+        """Count the bytes."""
+        return len(self.data)
+
+    def has_next(self) -> bool:
+        """Tell whether there is at least one whole batch."""
+        return _batch_end(self.data, 0) is not None
+
+
+class PackedRecords:
+    """The records that a fetch brought; stands for aiokafka's ``PartitionRecords``.
+
+    Attributes:
+        next_fetch_offset: position of the consumer once it has what was taken so far.
+    """
+
+    def __init__(
+        self,
+        tp: TopicPartition,
+        records: RawRecords,
+        aborted_transactions: Iterable[tuple[int, int]] | None,
+        fetch_offset: int,
+        key_deserializer: Callable[[bytes], object] | None,  # noqa: ARG002 - aiokafka's signature; records stay bytes
+        value_deserializer: Callable[[bytes], object] | None,  # noqa: ARG002 - as above
+        check_crcs: bool,  # noqa: FBT001 - as above
+        isolation_level: int,
+    ) -> None:
+        """Keep the bytes; they are read when records are taken."""
+        self.next_fetch_offset = fetch_offset
+        self._tp = tp
+        self._data = records.data
+        self._at = 0
+        self._position = fetch_offset  # of what was read, which may be more than was taken
+        self._aborted = sorted(aborted_transactions or (), key=lambda one: one[1], reverse=True)
+        self._aborting: set[int] = set()
+        self._check_crcs = check_crcs
+        self._isolation_level = isolation_level
+        self._ready: Packed | None = None
+        self._fault: CorruptRecordException | None = None
+
+    @property
+    def exhausted(self) -> bool:
+        """Tell whether everything has been taken."""
+        return self._ready is None and self._fault is None and self._batch_end() is None
+
+    def take(self, limit: int) -> Packed:
+        """Take the next records, and move the position behind them.
+
+        Several batches come together as long as they have no more than ``limit`` records; larger
+        ones are cut. The result may be empty when batches hold nothing for us.
+
+        Args:
+            limit: most records, at least 1.
+
+        Raises:
+            CorruptRecordException: the next batch is damaged. What came before it was returned by
+                earlier calls.
+        """
+        packed = self._read(limit) if self._ready is None else self._ready
+        if len(packed) > limit:
+            self._ready = packed.slice(limit, len(packed))
+            packed = packed.slice(0, limit)
+            self.next_fetch_offset = int(packed.offsets[-1]) + 1
+        else:
+            self._ready = None
+            self.next_fetch_offset = self._position
+        return packed
+
+    def _batch_end(self) -> int | None:
+        return _batch_end(self._data, self._at)
+
+    def _read(self, limit: int) -> Packed:
+        if self._fault is not None:
+            raise self._fault
+        if self._is_legacy(self._batch_end()):
+            return self._read_legacy(limit)
+        bodies: list[Bytes] = []
+        batches: list[tuple[int, ...]] = []
+        compressed = False
+        position, records = self._position, 0
+        while (end := self._batch_end()) is not None:
+            try:
+                header = self._header(end)
+                if header is None or (batches and records + header[-1] > limit):
+                    break
+                if not self._wanted(header, end):
+                    self._move(header, end)
+                    continue
+                start, size = self._at + _HEADER.size, end - self._at - _HEADER.size
+                body = memoryview(self._data)[start:end]
+                attributes, count = header[5], header[-1]
+                if attributes & _CODEC:
+                    compressed = True
+                    body = decompress(attributes & _CODEC, body)
+                    size = len(body)
+                if not 0 <= count <= size // _SMALLEST_RECORD:
+                    raise self._damaged(f"{count} records in {size} bytes")
+            except CorruptRecordException as error:
+                if not batches:
+                    raise self._damaged(str(error)) from error
+                break  # it is raised when what came before has been taken
+            behind = header[0] + header[6] + 1
+            timing = (header[8], 0) if attributes & _APPEND_TIME else (header[7], 1)
+            batches.append((start, size, header[0], behind, *timing, count))
+            bodies.append(body)
+            records += count
+            self._move(header, end)
+        data, described = self._joined(bodies, batches, compressed=compressed)
+        return self._walk(data, described, position, records)
+
+    def _walk(
+        self,
+        data: NDArray[np.uint8],
+        batches: NDArray[np.int64],
+        position: int,
+        records: int,
+    ) -> Packed:
+        table = np.empty((rows.RECORD_ROWS, records), dtype=np.int64)
+        found, good = rows.walk(data, batches, position, table)
+        if good < len(batches):
+            self._fault = self._damaged(f"a record from offset {batches[good, rows.BASE]} on")
+            if not good:
+                raise self._fault
+            self._position = int(batches[good - 1, rows.NEXT])
+        table = table[:, :found]
+        headers_at = table[rows.HEADERS_AT]
+        any_headers = found and int(headers_at.max()) >= 0
+        headers = LazyHeaders(data, headers_at) if any_headers else _NO_HEADERS
+        return Packed(
+            data,
+            table[rows.OFFSET],
+            table[rows.TIMESTAMP],
+            table[rows.KEY_AT],
+            table[rows.KEY_SIZE],
+            table[rows.VALUE_AT],
+            table[rows.VALUE_SIZE],
+            headers,
+        )
+
+    def _joined(
+        self, bodies: list[Bytes], batches: list[tuple[int, ...]], *, compressed: bool
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        described = np.array(batches, dtype=np.int64).reshape(-1, rows.BATCH_COLUMNS)
+        if not compressed:
+            return np.frombuffer(self._data, np.uint8), described
+        sizes = described[:, rows.SIZE]
+        described[:, rows.AT] = np.cumsum(sizes) - sizes
+        data = bodies[0] if len(bodies) == 1 else b"".join(bodies)
+        # Read-only, as every other buffer of records: kernels are compiled for one of the two.
+        return np.frombuffer(memoryview(data).toreadonly(), np.uint8), described
+
+    def _is_legacy(self, end: int | None) -> bool:
+        """Tell whether the next batch, if there is one, is of an older format."""
+        if end is None or end - self._at <= _MAGIC_AT:
+            return False
+        return self._data[self._at + _MAGIC_AT] < _MAGIC
+
+    def _header(self, end: int) -> tuple[int, ...] | None:
+        """Read and check the header of the next batch; None for an older format."""
+        if self._is_legacy(end):
+            return None
+        if end - self._at < _HEADER.size:
+            raise self._damaged(f"a batch of {end - self._at} bytes")
+        header = _HEADER.unpack_from(self._data, self._at)
+        if header[3] != _MAGIC:
+            raise self._damaged(f"unknown format {header[3]}")
+        if self._check_crcs:
+            checked = memoryview(self._data)[self._at + _CRC_FROM : end]
+            if calc_crc32c(checked) != header[4]:
+                raise self._damaged("wrong checksum")
+        return header
+
+    def _wanted(self, header: tuple[int, ...], end: int) -> bool:
+        """Tell whether the records of a batch are for us; keeps books on aborted transactions."""
+        attributes = header[5]
+        if self._isolation_level == READ_COMMITTED:
+            while self._aborted and self._aborted[-1][1] <= header[0]:
+                self._aborting.add(self._aborted.pop()[0])
+            if attributes & _CONTROL and self._is_abort(end):
+                # The broker may tell of an abort in a partition that has nothing of it.
+                self._aborting.discard(header[9])
+            if attributes & _TRANSACTIONAL and header[9] in self._aborting:
+                return False
+        return not attributes & _CONTROL
+
+    def _is_abort(self, end: int) -> bool:
+        marker = next(iter(DefaultRecordBatch(self._data[self._at : end])), None)
+        if marker is None or marker.key is None or len(marker.key) < _LENGTH.size:
+            raise self._damaged("a transaction marker without content")
+        return bool(ControlRecord.parse(marker.key) == ABORT_MARKER)
+
+    def _move(self, header: tuple[int, ...], end: int) -> None:
+        self._at = end
+        # Compaction may have removed the last records, but not the place where they were.
+        self._position = max(self._position, header[0] + header[6] + 1)
+
+    def _read_legacy(self, limit: int) -> Packed:
+        start = self._at
+        for _ in range(limit):
+            end = self._batch_end()
+            if end is None or not self._is_legacy(end):
+                break
+            if self._check_crcs and not _legacy_crc(memoryview(self._data)[self._at : end]):
+                self._at = start
+                raise self._damaged("wrong checksum")
+            self._at = end
+        legacy = PartitionRecords(
+            *(self._tp, MemoryRecords(self._data[start : self._at]), None, self._position),
+            *(None, None, self._check_crcs, self._isolation_level),
+        )
+        try:
+            # Of batches that lie before the position aiokafka would return all but the first.
+            found = [record for record in legacy if record.offset >= self._position]
+        except Exception as error:
+            self._at = start
+            raise self._damaged(f"a record of an old format: {error!r}") from error
+        last = found[-1].offset if found else -1
+        self._position = max(self._position, legacy.next_fetch_offset, last + 1)
+        return Chunk(
+            *("", self._tp.partition, [r.offset for r in found]),
+            *([r.key for r in found], [r.value for r in found]),
+            [-1 if r.timestamp is None else r.timestamp for r in found],
+            [() for _ in found],
+        ).packed
+
+    def _damaged(self, what: str) -> CorruptRecordException:
+        return CorruptRecordException(
+            f"{self._tp.topic}, partition {self._tp.partition}, from offset {self._position} on: "
+            f"damaged data: {what}"
+        )
+
+
+def _legacy_crc(batch: memoryview) -> bool:
+    """Verify the checksum of a batch of an older format."""
+    (expected,) = _LEGACY_CRC.unpack_from(batch, _COUNTED_FROM)
+    return bool(zlib.crc32(batch[_MAGIC_AT:]) == expected)
+
+
+def _batch_end(data: bytes, at: int) -> int | None:
+    """Return where a batch ends, None when it is not whole."""
+    if len(data) - at < _COUNTED_FROM:
+        return None
+    (length,) = _LENGTH.unpack_from(data, at + _LENGTH_AT)
+    end: int = at + _COUNTED_FROM + length
+    return None if end > len(data) else end
