@@ -1,323 +1,191 @@
-"""Partials: mergeable summaries that cross from the join to the monitor.
+"""Partials: mergeable summaries that cross from the join to the monitor, in bundles.
 
-A *cell* is what one model, version, segment and pane has seen so far; a *cell table* holds the news
-of one tick for many cells, column by column, so that building and merging cost a few array
-operations per tick. Every statistic merges in one of four ways:
-
-* dense: fixed-width float64 sums (integers below 2**53 stay exact),
-* sparse: sums by integer key (histogram bins that are mostly empty),
-* moments: weight, mean and sum of squared deviations, merged after Chan, Golub and LeVeque (1983),
-* sketches: Apache DataSketches, merged by their own rules.
-
-What the statistics are called and hold is written down in :mod:`streams.core.layout`.
+A bundle travels as MessagePack. Every text in it is written once and told by its number; all
+numbers of a tick are one column, packed as :mod:`streams.core.numbers` does.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Annotated
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
-from detectors.sketches.frequent_items import FrequentItems
-from detectors.sketches.hyperloglog import HyperLogLog
+from streams.core.cell import Cell, add_table
+from streams.core.numbers import lay_out, pack_numbers, take_up, unpack_numbers
+from streams.core.tables import (
+    ALL,
+    LABEL_TIME,
+    PREDICTION_TIME,
+    CellKey,
+    CellTable,
+    FloatArray,
+    IntArray,
+    ModelNews,
+    SparseColumn,
+    merge_moments,
+    without,
+)
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
+__all__ = [
+    "ALL",
+    "LABEL_TIME",
+    "PREDICTION_TIME",
+    "Bundle",
+    "Cell",
+    "CellKey",
+    "CellTable",
+    "FloatArray",
+    "IntArray",
+    "ModelNews",
+    "SparseColumn",
+    "TickNews",
+    "TickPacker",
+    "add_table",
+    "merge_moments",
+    "without",
+]
 
-ALL = "*"
-"""Version or segment that stands for every version or every segment."""
+TickNews = tuple[int, dict[str, ModelNews]]
+"""A tick and what was learnt in it, by model."""
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
-class CellKey(NamedTuple):
-    """Where a summary belongs inside one model.
+class _Table(msgspec.Struct, array_like=True):
+    """A cell table without its numbers; texts by number.
 
     Attributes:
-        view: "prediction_time" or "label_time".
-        version: model version.
-        segment: "*" or "name=value".
-        pane: start of the pane in ms since the epoch.
+        keys: view, version, segment and pane of each cell.
+        dense: name and width of each statistic, outermost first.
+        moments: likewise.
+        sparse: name and pairs of each statistic.
+        sketches: name and sketches of each statistic.
     """
 
-    view: str
-    version: str
-    segment: str
-    pane: int
+    keys: list[tuple[Count, Count, Count, int]]
+    dense: list[list[Count]]
+    moments: list[list[Count]]
+    sparse: list[tuple[Count, Count]]
+    sketches: list[tuple[Count, list[bytes | None]]]
 
 
-PREDICTION_TIME = "prediction_time"
-LABEL_TIME = "label_time"
+class _News(msgspec.Struct, array_like=True):
+    """The news of one model without its numbers; texts by number."""
+
+    model: Count
+    layout: Count
+    last_prediction: int
+    last_label: int
+    tables: tuple[_Table | None, _Table | None, _Table | None]
+    runs: list[tuple[Count, Count]]
 
 
-def merge_moments(a: FloatArray, b: FloatArray) -> FloatArray:
-    """Merge arrays of (weight, mean, squared deviations), shape [..., 3].
+class _Tick(msgspec.Struct, array_like=True):
+    """One tick; ``numbers`` packs so many."""
 
-    Weights may be negative: that takes rows back out.
-
-    >>> merge_moments(np.array([2.0, 1.0, 2.0]), np.array([2.0, 3.0, 2.0])).tolist()
-    [4.0, 2.0, 8.0]
-    """
-    weight = a[..., 0] + b[..., 0]
-    safe = np.where(weight == 0.0, 1.0, weight)
-    delta = b[..., 1] - a[..., 1]
-    share = b[..., 0] / safe
-    out = np.empty_like(a)
-    out[..., 0] = weight
-    # An empty side must not move the mean, not even by a rounding.
-    out[..., 1] = np.where(a[..., 0] == 0.0, b[..., 1], a[..., 1] + delta * share)
-    out[..., 2] = a[..., 2] + b[..., 2] + delta * delta * a[..., 0] * share
-    return np.where((weight == 0.0)[..., None], 0.0, out)
+    tick: int
+    models: list[_News]
+    count: Count
+    numbers: bytes
 
 
-def without(moments: FloatArray, removed: FloatArray) -> FloatArray:
-    """Moments of rows after some of them were taken out.
-
-    >>> without(np.array([4.0, 2.0, 8.0]), np.array([2.0, 3.0, 2.0])).tolist()
-    [2.0, 1.0, 2.0]
-    """
-    return merge_moments(moments, removed * np.array([-1.0, 1.0, -1.0]))
-
-
-@dataclass(slots=True)
-class SparseColumn:
-    """Sums by (cell, key), sorted by cell then key; all arrays have one entry per pair."""
-
-    cells: IntArray
-    keys: IntArray
-    sums: FloatArray
-
-    @classmethod
-    def count(cls, cells: IntArray, keys: IntArray, weights: FloatArray | None) -> "SparseColumn":
-        """Sum weights (1 each when None) by cell and key; keys must be within +-2**31."""
-        if not len(keys):
-            return cls(cells.astype(np.int64), keys.astype(np.int64), np.zeros(0))
-        low, high, last = int(keys.min()), int(keys.max()), int(cells.max())
-        width = high - low + 1
-        if width * (last + 1) <= max(1 << 14, 4 * len(keys)):
-            # Counting into every possible pair is several times faster than sorting.
-            flat = cells * width + (keys - low)
-            hits = np.bincount(flat)
-            used = np.flatnonzero(hits)
-            counted = hits.astype(np.float64)
-            sums = counted if weights is None else np.bincount(flat, weights).astype(np.float64)
-            return cls(used // width, used % width + low, sums[used])
-        pairs = (cells << 32) + (keys + (1 << 31))
-        unique, inverse = np.unique(pairs, return_inverse=True)
-        sums = np.bincount(inverse, weights=weights, minlength=len(unique)).astype(np.float64)
-        return cls(unique >> 32, (unique & 0xFFFFFFFF) - (1 << 31), sums)
+class _Wire(msgspec.Struct, array_like=True):
+    version: int
+    source: Count
+    sources: Count
+    sequence: Count
+    frontier: int
+    tick_ms: int
+    texts: list[str]
+    ticks: list[_Tick]
+    books: dict[str, int]
 
 
-@dataclass(slots=True)
-class CellTable:
-    """The news of one tick for the cells of one kind; every column has one row per cell."""
+_DECODER = msgspec.msgpack.Decoder(_Wire)
 
-    keys: list[CellKey]
-    dense: dict[str, FloatArray] = field(default_factory=dict)
-    sparse: dict[str, SparseColumn] = field(default_factory=dict)
-    moments: dict[str, FloatArray] = field(default_factory=dict)
-    sketches: dict[str, list[bytes | None]] = field(default_factory=dict)
+
+class TickPacker:
+    """Packs the ticks of one bundle, each when it comes, so that the size is known all along."""
+
+    def __init__(self) -> None:
+        self._texts: dict[str, int] = {}
+        self._ticks: list[msgspec.Raw] = []
+        self.size = 0
+        """Bytes of all ticks so far and of their texts."""
 
     def __len__(self) -> int:
-        """Count the cells."""
-        return len(self.keys)
+        """Count the ticks."""
+        return len(self._ticks)
 
+    def add(self, tick: int, models: Mapping[str, ModelNews]) -> None:
+        """Add a tick; ticks ascend."""
+        columns: list[FloatArray] = []
+        news = [self._news(name, one, columns) for name, one in models.items()]
+        numbers = np.concatenate(columns) if columns else np.zeros(0)
+        packed = msgspec.msgpack.encode(_Tick(tick, news, len(numbers), pack_numbers(numbers)))
+        self._ticks.append(msgspec.Raw(packed))
+        self.size += len(packed)
 
-def _sketch_type(name: str) -> Callable[[bytes], FrequentItems | HyperLogLog]:
-    kind = name.partition(":")[0]
-    if kind == "frequent":
-        return FrequentItems.from_bytes
-    if kind == "distinct":
-        return HyperLogLog.from_bytes
-    raise ValueError(f"unknown sketch {name!r}: names begin with 'frequent' or 'distinct'")
+    def take_back(self) -> None:
+        """Remove the tick that was added last."""
+        self.size -= len(bytes(self._ticks.pop()))
 
-
-@dataclass(slots=True)
-class Cell:
-    """All that one cell has seen: statistics by name.
-
-    ``sparse`` maps a name to a dictionary from key to sum.
-    """
-
-    dense: dict[str, FloatArray] = field(default_factory=dict)
-    sparse: dict[str, dict[int, float]] = field(default_factory=dict)
-    moments: dict[str, FloatArray] = field(default_factory=dict)
-    sketches: dict[str, FrequentItems | HyperLogLog] = field(default_factory=dict)
-
-    def merge(self, other: "Cell") -> None:
-        """Add another cell's statistics; arrays of another shape raise ValueError."""
-        for name, values in other.dense.items():
-            self._add_dense(name, values)
-        for name, sums in other.sparse.items():
-            self._add_sparse(name, sums.items())
-        for name, values in other.moments.items():
-            self._add_moments(name, values)
-        for name, sketch in other.sketches.items():
-            self._add_sketch(name, sketch.to_bytes())
-
-    def _add_dense(self, name: str, values: FloatArray) -> None:
-        mine = self.dense.get(name)
-        if mine is None:
-            self.dense[name] = values.copy()
-        elif mine.shape != values.shape:
-            raise ValueError(f"statistic {name!r} has shape {values.shape}, not {mine.shape}")
-        else:
-            mine += values
-
-    def _add_moments(self, name: str, values: FloatArray) -> None:
-        mine = self.moments.get(name)
-        if mine is None:
-            self.moments[name] = values.copy()
-        elif mine.shape != values.shape:
-            raise ValueError(f"statistic {name!r} has shape {values.shape}, not {mine.shape}")
-        else:
-            self.moments[name] = merge_moments(mine, values)
-
-    def _add_sparse(self, name: str, pairs: Iterable[tuple[int, float]]) -> None:
-        mine = self.sparse.setdefault(name, {})
-        for key, value in pairs:
-            mine[key] = mine.get(key, 0.0) + value
-
-    def _add_sketch(self, name: str, data: bytes) -> None:
-        sketch = _sketch_type(name)(data)
-        mine = self.sketches.get(name)
-        if mine is None:
-            self.sketches[name] = sketch
-        else:
-            mine.merge(sketch)  # type: ignore[arg-type]  # one name always holds one kind
-
-    def to_wire(self) -> dict[str, Any]:
-        """Plain containers and bytes, for snapshots."""
-        return {
-            "dense": {n: _pack(v) for n, v in self.dense.items()},
-            "sparse": {
-                n: [
-                    np.fromiter(s.keys(), np.int64, len(s)).tobytes(),
-                    np.fromiter(s.values(), np.float64, len(s)).tobytes(),
-                ]
-                for n, s in self.sparse.items()
-            },
-            "moments": {n: _pack(v) for n, v in self.moments.items()},
-            "sketches": {n: s.to_bytes() for n, s in self.sketches.items()},
-        }
-
-    @classmethod
-    def from_wire(cls, wire: Mapping[str, Any]) -> "Cell":
-        """Rebuild a cell from :meth:`to_wire`."""
-        return cls(
-            dense={n: _unpack(v) for n, v in wire["dense"].items()},
-            sparse={
-                n: dict(
-                    zip(
-                        np.frombuffer(k, np.int64).tolist(),
-                        np.frombuffer(v, np.float64).tolist(),
-                        strict=True,
-                    )
-                )
-                for n, (k, v) in wire["sparse"].items()
-            },
-            moments={n: _unpack(v) for n, v in wire["moments"].items()},
-            sketches={n: _sketch_type(n)(data) for n, data in wire["sketches"].items()},
+    def _news(self, name: str, news: ModelNews, columns: list[FloatArray]) -> _News:
+        tables = (
+            self._table(news.traffic, columns),
+            self._table(news.inputs, columns),
+            self._table(news.quality, columns),
+        )
+        runs = [(self._text(n), len(run)) for n, run in news.runs.items()]
+        columns += news.runs.values()
+        return _News(
+            self._text(name),
+            self._text(news.layout),
+            news.last_prediction,
+            news.last_label,
+            tables,
+            runs,
         )
 
+    def _table(self, table: CellTable | None, columns: list[FloatArray]) -> _Table | None:
+        if table is None:
+            return None
+        columns += [column.ravel() for column in table.dense.values()]
+        columns += [column.ravel() for column in table.moments.values()]
+        for sparse in table.sparse.values():
+            columns.append(lay_out(sparse.cells, sparse.keys, sparse.sums, len(table)))
+        text = self._text
+        return _Table(
+            [(text(k.view), text(k.version), text(k.segment), k.pane) for k in table.keys],
+            [[text(n), *column.shape[1:]] for n, column in table.dense.items()],
+            [[text(n), *column.shape[1:]] for n, column in table.moments.items()],
+            [(text(n), len(column.keys)) for n, column in table.sparse.items()],
+            [(text(n), sketches) for n, sketches in table.sketches.items()],
+        )
 
-def add_table(
-    table: CellTable, cell_for: Callable[[CellKey], Cell | None]
-) -> Iterator[tuple[CellKey, Cell]]:
-    """Merge a table's rows into the cells that ``cell_for`` gives; None passes a row over.
+    def _text(self, text: str) -> int:
+        number = self._texts.get(text)
+        if number is None:
+            number = self._texts[text] = len(self._texts)
+            self.size += len(text.encode()) + 5
+        return number
 
-    Yields the cells that were touched, in the table's order.
-    """
-    bounds = {
-        name: np.searchsorted(column.cells, np.arange(len(table) + 1))
-        for name, column in table.sparse.items()
-    }
-    for row, key in enumerate(table.keys):
-        cell = cell_for(key)
-        if cell is None:
-            continue
-        for name, values in table.dense.items():
-            cell._add_dense(name, values[row])  # noqa: SLF001 - one module, one idea
-        for name, column in table.sparse.items():
-            low, high = bounds[name][row], bounds[name][row + 1]
-            if high > low:
-                pairs = zip(
-                    column.keys[low:high].tolist(), column.sums[low:high].tolist(), strict=True
-                )
-                cell._add_sparse(name, pairs)  # noqa: SLF001 - one module, one idea
-        for name, values in table.moments.items():
-            cell._add_moments(name, values[row])  # noqa: SLF001 - one module, one idea
-        for name, sketches in table.sketches.items():
-            data = sketches[row]
-            if data is not None:
-                cell._add_sketch(name, data)  # noqa: SLF001 - one module, one idea
-        yield key, cell
-
-
-# -- the wire form: msgpack of plain containers, arrays as (shape, bytes) -----------------------
-
-
-def _pack(values: FloatArray) -> list[Any]:
-    return [list(values.shape), values.astype("<f8", copy=False).tobytes()]
-
-
-def _unpack(packed: list[Any]) -> FloatArray:
-    shape, data = packed
-    return np.frombuffer(data, "<f8").reshape(shape).copy()
-
-
-def _pack_table(table: CellTable) -> dict[str, Any]:
-    return {
-        "keys": [list(key) for key in table.keys],
-        "dense": {n: _pack(v) for n, v in table.dense.items()},
-        "sparse": {
-            n: [c.cells.tobytes(), c.keys.tobytes(), c.sums.tobytes()]
-            for n, c in table.sparse.items()
-        },
-        "moments": {n: _pack(v) for n, v in table.moments.items()},
-        "sketches": table.sketches,
-    }
-
-
-def _unpack_table(wire: Mapping[str, Any]) -> CellTable:
-    return CellTable(
-        keys=[CellKey(*key) for key in wire["keys"]],
-        dense={n: _unpack(v) for n, v in wire["dense"].items()},
-        sparse={
-            n: SparseColumn(
-                np.frombuffer(cells, np.int64),
-                np.frombuffer(keys, np.int64),
-                np.frombuffer(sums, np.float64),
+    def encode(self, bundle: "Bundle") -> bytes:
+        """Write a bundle with these ticks in place of its own."""
+        return msgspec.msgpack.encode(
+            (
+                Bundle.VERSION,
+                bundle.source,
+                bundle.sources,
+                bundle.sequence,
+                bundle.frontier,
+                bundle.tick_ms,
+                list(self._texts),
+                self._ticks,
+                bundle.books,
             )
-            for n, (cells, keys, sums) in wire["sparse"].items()
-        },
-        moments={n: _unpack(v) for n, v in wire["moments"].items()},
-        sketches=wire["sketches"],
-    )
-
-
-@dataclass(slots=True)
-class ModelNews:
-    """What one join partition learnt about one model in one tick.
-
-    Attributes:
-        layout: fingerprint of the layout that the statistics were made with.
-        traffic: cells of view "prediction_time": counts, scores, latency.
-        inputs: cells of view "prediction_time" and segment "*": the features.
-        quality: cells of both views: predictions compared with truth.
-        runs: per-item series for sequential detectors, in canonical order: "error", "score",
-            "prediction" or "feature:<name>".
-        last_prediction: newest prediction timestamp of the tick, ms; -1 when there is none.
-        last_label: newest truth timestamp of the tick, ms; -1 when there is none.
-    """
-
-    layout: str
-    traffic: CellTable | None = None
-    inputs: CellTable | None = None
-    quality: CellTable | None = None
-    runs: dict[str, FloatArray] = field(default_factory=dict)
-    last_prediction: int = -1
-    last_label: int = -1
+        )
 
 
 @dataclass(slots=True)
@@ -340,76 +208,89 @@ class Bundle:
     sequence: int
     frontier: int
     tick_ms: int
-    ticks: list[tuple[int, dict[str, ModelNews]]] = field(default_factory=list)
+    ticks: list[TickNews] = field(default_factory=list)
     books: dict[str, int] = field(default_factory=dict)
 
-    VERSION = 1
+    VERSION = 2
 
     def encode(self) -> bytes:
         """Encode for the partials topic."""
-        ticks = [
-            [
-                tick,
-                {
-                    model: {
-                        "layout": news.layout,
-                        "traffic": None if news.traffic is None else _pack_table(news.traffic),
-                        "inputs": None if news.inputs is None else _pack_table(news.inputs),
-                        "quality": None if news.quality is None else _pack_table(news.quality),
-                        "runs": {n: run.tobytes() for n, run in news.runs.items()},
-                        "last": [news.last_prediction, news.last_label],
-                    }
-                    for model, news in models.items()
-                },
-            ]
-            for tick, models in self.ticks
-        ]
-        return msgspec.msgpack.encode(
-            [
-                self.VERSION,
-                self.source,
-                self.sources,
-                self.sequence,
-                self.frontier,
-                self.tick_ms,
-                ticks,
-                self.books,
-            ]
-        )
+        packer = TickPacker()
+        for tick, models in self.ticks:
+            packer.add(tick, models)
+        return packer.encode(self)
 
     @classmethod
     def decode(cls, data: bytes) -> "Bundle":
         """Decode; raises ValueError for anything that :meth:`encode` did not make."""
+        # An array of at most fifteen entries, the first of which is the version.
+        if len(data) < 2 or data[0] >> 4 != 9 or data[1] >= 128:
+            raise ValueError("not a partials bundle")
+        if data[1] != cls.VERSION:
+            raise ValueError(f"partials bundle has version {data[1]}; this reads {cls.VERSION}")
         try:
-            version, *rest = msgspec.msgpack.decode(data)
-        except (msgspec.DecodeError, TypeError, ValueError) as error:
+            wire = _DECODER.decode(data)
+            ticks = [(one.tick, _Reader(wire.texts, one).models()) for one in wire.ticks]
+        except (msgspec.DecodeError, ValueError, IndexError) as error:
             raise ValueError(f"not a partials bundle: {error}") from error
-        if version != cls.VERSION:
-            raise ValueError(f"partials bundle has version {version}; this reads {cls.VERSION}")
-        source, sources, sequence, frontier, tick_ms, ticks, books = rest
         return cls(
-            source,
-            sources,
-            sequence,
-            frontier,
-            tick_ms,
-            [
-                (tick, {model: _unpack_news(wire) for model, wire in models.items()})
-                for tick, models in ticks
-            ],
-            books,
+            wire.source, wire.sources, wire.sequence, wire.frontier, wire.tick_ms, ticks, wire.books
         )
 
 
-def _unpack_news(wire: Mapping[str, Any]) -> ModelNews:
-    tables = {
-        kind: None if wire[kind] is None else _unpack_table(wire[kind])
-        for kind in ("traffic", "inputs", "quality")
-    }
-    return ModelNews(
-        layout=wire["layout"],
-        **tables,
-        runs={n: np.frombuffer(run, np.float64) for n, run in wire["runs"].items()},
-        last_prediction=wire["last"][0],
-        last_label=wire["last"][1],
-    )
+class _Reader:
+    """Reads the numbers of one tick in the order in which they were written."""
+
+    def __init__(self, texts: list[str], tick: _Tick) -> None:
+        self._texts = texts
+        self._tick = tick
+        self._numbers = unpack_numbers(tick.numbers, tick.count)
+        self._at = 0
+
+    def models(self) -> dict[str, ModelNews]:
+        found = {self._texts[news.model]: self._news(news) for news in self._tick.models}
+        if self._at != len(self._numbers):
+            raise ValueError(f"{len(self._numbers) - self._at} numbers too many")
+        return found
+
+    def _news(self, news: _News) -> ModelNews:
+        traffic, inputs, quality = (self._table(table) for table in news.tables)
+        runs = {self._texts[name]: self._take(size) for name, size in news.runs}
+        layout = self._texts[news.layout]
+        return ModelNews(
+            layout, traffic, inputs, quality, runs, news.last_prediction, news.last_label
+        )
+
+    def _table(self, wire: _Table | None) -> CellTable | None:
+        if wire is None:
+            return None
+        texts, cells = self._texts, len(wire.keys)
+        keys = [CellKey(texts[v], texts[w], texts[s], pane) for v, w, s, pane in wire.keys]
+        dense = self._columns(wire.dense, cells)
+        moments = self._columns(wire.moments, cells)
+        sparse = {texts[name]: self._sparse(cells, size) for name, size in wire.sparse}
+        sketches = {}
+        for name, found in wire.sketches:
+            if len(found) != cells:
+                raise ValueError(f"{len(found)} sketches for {cells} cells")
+            sketches[texts[name]] = found
+        return CellTable(keys, dense, sparse, moments, sketches)
+
+    def _columns(self, shapes: Iterable[list[int]], cells: int) -> dict[str, FloatArray]:
+        found = {}
+        for name, *shape in shapes:
+            size = cells
+            for width in shape:
+                size *= width
+            found[self._texts[name]] = self._take(size).reshape(cells, *shape)
+        return found
+
+    def _sparse(self, cells: int, size: int) -> SparseColumn:
+        rows, keys, sums = take_up(self._take(cells + 2 * size), cells)
+        return SparseColumn(rows, keys, sums)
+
+    def _take(self, size: int) -> FloatArray:
+        start, self._at = self._at, self._at + size
+        if self._at > len(self._numbers):
+            raise ValueError("numbers are missing")
+        return self._numbers[start : self._at]

@@ -107,7 +107,7 @@ def test_cells_add_up_and_survive_a_snapshot() -> None:
     for _ in range(2):
         touched = list(add_table(table(), lambda key: cells.setdefault(key, Cell())))
         assert [key for key, _ in touched] == table().keys
-    first, second = (Cell.from_wire(cell.to_wire()) for cell in cells.values())
+    first, second = (Cell.from_bytes(cell.to_bytes()) for cell in cells.values())
     assert first.dense["counts"].tolist() == [2.0, 4.0]
     assert first.sparse["score"] == {-3: 2.0, 5: 4.0}
     assert second.sparse["score"] == {5: 6.0}

@@ -15,6 +15,7 @@ from detectors.distances.psi import contributions
 from streams.core.alerts.words import number
 from streams.core.layout import Layout
 from streams.core.monitor.events import WindowClosed
+from streams.core.sums import Sums
 from streams.payloads import Contributor
 from streams.profile.model import (
     CategoricalReference,
@@ -77,10 +78,8 @@ def shape_of(
     if name != column:
         return _feature(name, event, layout, reference.features.get(name))
     if column == "score" and event.traffic is not None and reference.score is not None:
-        counts = np.zeros(len(reference.score.counts))
-        for key, count in event.traffic.sparse.get("score", {}).items():
-            counts[key] = count
-        return _numeric(reference.score, counts)
+        sums = event.traffic.sparse.get("score") or Sums.none()
+        return _numeric(reference.score, sums.spread(len(reference.score.counts)))
     if column == "prediction" and event.traffic is not None:
         return _outputs(reference.prediction, layout, event.traffic.dense, "prediction_bins")
     if column == "label" and event.quality is not None:

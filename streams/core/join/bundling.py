@@ -1,14 +1,15 @@
 """What the join sends to the monitors: bundles, numbered and of bearable size."""
 
-from streams.core.partials import Bundle, ModelNews
+from streams.core.partials import Bundle, ModelNews, TickNews, TickPacker
 from streams.events.partitioner import partition_for
 from streams.wire import Output
 
-TickNews = tuple[int, dict[str, ModelNews]]
-"""A tick and what was learnt in it, by model."""
+__all__ = ["Bundler", "TickNews"]
 
 LARGEST_BUNDLE = 700_000
 """Bundles are cut below this many bytes, so that a record fits Kafka's default limits."""
+_HEAD = 2_000
+"""Room for what stands around the ticks."""
 
 
 class Bundler:
@@ -26,6 +27,7 @@ class Bundler:
         self._partitions = partitions
         self._monitors = monitors
         self._tick_ms = tick_ms
+        self._monitor_of: dict[str, int] = {}
         self.sequence = 0
         """Number of the last bundle."""
 
@@ -37,28 +39,22 @@ class Bundler:
             frontier: first tick that is not complete.
             books: the balances as of the frontier.
         """
-        parts: list[list[TickNews]] = [[] for _ in range(self._monitors)]
-        for tick, models in ticks:
-            split: dict[int, dict[str, ModelNews]] = {}
-            for name, news in models.items():
-                split.setdefault(partition_for(name.encode(), self._monitors), {})[name] = news
-            for monitor, mine in split.items():
-                parts[monitor].append((tick, mine))
-        bundles = [self._cut(part, frontier) for part in parts]
+        cuts = [self._cut(part, frontier) for part in self._by_monitor(ticks)]
         # Every monitor sees every sequence number, so that a gap means a loss.
-        longest = max(map(len, bundles))
+        longest = max(map(len, cuts))
         outputs = []
-        for monitor, sent in enumerate(bundles):
-            sent += [self._bundle([], frontier) for _ in range(longest - len(sent))]
-            for number, bundle in enumerate(sent, self.sequence + 1):
-                bundle.sequence = number
-                bundle.books = books
+        for monitor, sent in enumerate(cuts):
+            sent += [(TickPacker(), frontier) for _ in range(longest - len(sent))]
+            for number, (packer, until) in enumerate(sent, self.sequence + 1):
+                head = Bundle(
+                    self._partition, self._partitions, number, until, self._tick_ms, [], books
+                )
                 identity = f"partials-{self._partition}-{monitor}-{number}"
                 outputs.append(
                     Output(
                         "partials",
                         str(self._partition).encode(),
-                        bundle.encode(),
+                        packer.encode(head),
                         (("driftline.id", identity.encode()),),
                         monitor,
                     )
@@ -66,13 +62,32 @@ class Bundler:
         self.sequence += longest
         return outputs
 
-    def _bundle(self, ticks: list[TickNews], frontier: int) -> Bundle:
-        return Bundle(self._partition, self._partitions, 0, frontier, self._tick_ms, ticks)
+    def _by_monitor(self, ticks: list[TickNews]) -> list[list[TickNews]]:
+        if self._monitors == 1:
+            return [ticks]
+        parts: list[list[TickNews]] = [[] for _ in range(self._monitors)]
+        for tick, models in ticks:
+            split: dict[int, dict[str, ModelNews]] = {}
+            for name, news in models.items():
+                split.setdefault(self._monitor(name), {})[name] = news
+            for monitor, mine in split.items():
+                parts[monitor].append((tick, mine))
+        return parts
 
-    def _cut(self, ticks: list[TickNews], frontier: int) -> list[Bundle]:
-        bundle = self._bundle(ticks, frontier)
-        if len(ticks) <= 1 or len(bundle.encode()) <= LARGEST_BUNDLE:
-            return [bundle]
-        middle = len(ticks) // 2
-        first, second = ticks[:middle], ticks[middle:]
-        return [*self._cut(first, second[0][0]), *self._cut(second, frontier)]
+    def _monitor(self, model: str) -> int:
+        if model not in self._monitor_of:
+            self._monitor_of[model] = partition_for(model.encode(), self._monitors)
+        return self._monitor_of[model]
+
+    def _cut(self, ticks: list[TickNews], frontier: int) -> list[tuple[TickPacker, int]]:
+        """Pack ticks in as few bundles as they need; with each, its first incomplete tick."""
+        found: list[tuple[TickPacker, int]] = []
+        packer = TickPacker()
+        for tick, models in ticks:
+            packer.add(tick, models)
+            if len(packer) > 1 and packer.size + _HEAD > LARGEST_BUNDLE:
+                packer.take_back()
+                found.append((packer, tick))
+                packer = TickPacker()
+                packer.add(tick, models)
+        return [*found, (packer, frontier)]

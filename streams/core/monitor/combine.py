@@ -3,13 +3,52 @@
 The result is the same as adding the tables one after the other, up to the rounding of sums.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
 from detectors.sketches.frequent_items import FrequentItems
 from detectors.sketches.hyperloglog import HyperLogLog
+from streams.compiled import kernel
 from streams.core.partials import CellKey, CellTable, FloatArray, IntArray, SparseColumn
+from streams.core.sums import Sums, total
+
+_KEY_BITS = 32
+_KEY_ZERO = 1 << 31
+"""Keys of sparse statistics are within +-2**31."""
+
+Part = tuple[CellTable, IntArray]
+"""A table and the row of the whole that each of its cells has."""
+
+
+@kernel
+def _add_rows(values: FloatArray, rows: IntArray, out: FloatArray) -> None:
+    """Add each row of ``values``, shape [n, width], to the row of ``out`` that ``rows`` names."""
+    for i in range(len(rows)):
+        row = rows[i]
+        for at in range(values.shape[1]):
+            out[row, at] += values[i, at]
+
+
+@kernel
+def _merge_rows(values: FloatArray, rows: IntArray, out: FloatArray) -> None:
+    """Likewise for (weight, mean, squared deviations) side by side, shape [n, 3 * width]."""
+    for i in range(len(rows)):
+        row = rows[i]
+        for at in range(0, values.shape[1], 3):
+            more = values[i, at]
+            weight = out[row, at] + more
+            if weight == 0.0:
+                out[row, at] = out[row, at + 1] = out[row, at + 2] = 0.0
+                continue
+            delta = values[i, at + 1] - out[row, at + 1]
+            share = more / weight
+            if out[row, at] == 0.0:
+                out[row, at + 1] = values[i, at + 1]
+            else:
+                out[row, at + 1] += delta * share
+            out[row, at + 2] += values[i, at + 2] + delta * delta * out[row, at] * share
+            out[row, at] = weight
 
 
 def combined(tables: Sequence[CellTable]) -> CellTable:
@@ -17,30 +56,24 @@ def combined(tables: Sequence[CellTable]) -> CellTable:
     if len(tables) == 1:
         return tables[0]
     index: dict[CellKey, int] = {}
-    rows = [
-        np.array([index.setdefault(key, len(index)) for key in table.keys], dtype=np.int64)
-        for table in tables
+    parts = [
+        (t, np.array([index.setdefault(key, len(index)) for key in t.keys], dtype=np.int64))
+        for t in tables
     ]
-    parts = list(zip(tables, rows, strict=True))
-    total = CellTable(list(index))
+    whole = CellTable(list(index))
     for name in _names(table.dense for table in tables):
-        found = [(t.dense[name], r) for t, r in parts if name in t.dense]
-        total.dense[name] = _summed(found, len(index))
+        found = [(t.dense[name], rows) for t, rows in parts if name in t.dense]
+        whole.dense[name] = _gathered(found, len(index), _add_rows)
     for name in _names(table.sparse for table in tables):
-        columns = [(t.sparse[name], r) for t, r in parts if name in t.sparse]
-        total.sparse[name] = SparseColumn.count(
-            np.concatenate([r[column.cells] for column, r in columns]),
-            np.concatenate([column.keys for column, _ in columns]),
-            np.concatenate([column.sums for column, _ in columns]),
-        )
+        whole.sparse[name] = _added(name, parts)
     for name in _names(table.moments for table in tables):
-        found = [(t.moments[name], r) for t, r in parts if name in t.moments]
-        total.moments[name] = _merged_moments(found, len(index))
+        found = [(t.moments[name], rows) for t, rows in parts if name in t.moments]
+        whole.moments[name] = _gathered(found, len(index), _merge_rows)
     for name in _names(table.sketches for table in tables):
-        total.sketches[name] = _merged_sketches(
-            name, [(t.sketches[name], r) for t, r in parts if name in t.sketches], len(index)
+        whole.sketches[name] = _merged_sketches(
+            name, [(t.sketches[name], rows) for t, rows in parts if name in t.sketches], len(index)
         )
-    return total
+    return whole
 
 
 def _names(columns: Iterable[Iterable[str]]) -> list[str]:
@@ -48,34 +81,38 @@ def _names(columns: Iterable[Iterable[str]]) -> list[str]:
     return list(dict.fromkeys(name for names in columns for name in names))
 
 
-def _summed(parts: Sequence[tuple[FloatArray, IntArray]], cells: int) -> FloatArray:
-    """Sum rows by cell; shape [cells, ...].
+def _gathered(
+    parts: Sequence[tuple[FloatArray, IntArray]],
+    cells: int,
+    gather: Callable[[FloatArray, IntArray, FloatArray], None],
+) -> FloatArray:
+    """Gather rows by cell; shape [cells, ...].
 
     Raises:
         ValueError: the parts have rows of different shapes.
     """
     values = np.concatenate([part for part, _ in parts])
-    shape = values.shape[1:]
-    width = int(np.prod(shape))
-    flat = np.concatenate([rows for _, rows in parts])[:, None] * width + np.arange(width)
-    sums = np.bincount(flat.ravel(), values.ravel(), cells * width)
-    return sums.reshape(cells, *shape).astype(np.float64)
-
-
-def _merged_moments(parts: Sequence[tuple[FloatArray, IntArray]], cells: int) -> FloatArray:
-    """Merge (weight, mean, squared deviations) by cell; shape [cells, ..., 3]."""
-    values = np.concatenate([part for part, _ in parts])
+    out = np.zeros((cells, *values.shape[1:]))
     rows = np.concatenate([rows for _, rows in parts])
-    weights, means = values[..., 0], values[..., 1]
-    weight = _summed([(weights, rows)], cells)
-    safe = np.where(weight == 0.0, 1.0, weight)
-    # Means are summed as differences from one of them, so that large ones lose no digits.
-    first = np.zeros(weight.shape)
-    first[rows[::-1]] = means[::-1]
-    mean = first + _summed([(weights * (means - first[rows]), rows)], cells) / safe
-    spread = values[..., 2] + weights * (means - mean[rows]) ** 2
-    out = np.stack([weight, mean, _summed([(spread, rows)], cells)], axis=-1)
-    return np.where((weight == 0.0)[..., None], 0.0, out)
+    gather(values.reshape(len(values), -1), rows, out.reshape(cells, -1))
+    return out
+
+
+def _added(name: str, parts: Sequence[Part]) -> SparseColumn:
+    """Add the pairs of a statistic up, as sums by cell and key in one."""
+    found = []
+    for table, rows in parts:
+        column = table.sparse.get(name)
+        if column is not None:
+            pairs = (rows[column.cells] << _KEY_BITS) + (column.keys + _KEY_ZERO)
+            amounts = column.sums
+            if (np.diff(rows) < 0).any():
+                order = np.argsort(pairs)
+                pairs, amounts = pairs[order], amounts[order]
+            found.append(Sums(pairs, amounts))
+    sums = total(found)
+    keys = (sums.at & ((1 << _KEY_BITS) - 1)) - _KEY_ZERO
+    return SparseColumn(sums.at >> _KEY_BITS, keys, sums.amounts)
 
 
 def _merged_sketches(
@@ -93,7 +130,7 @@ def _merged_sketches(
 def _joined(kind: type[HyperLogLog | FrequentItems], found: Sequence[bytes]) -> bytes | None:
     if len(found) < 2:
         return found[0] if found else None
-    total = kind.from_bytes(found[0])
+    whole = kind.from_bytes(found[0])
     for data in found[1:]:
-        total.merge(kind.from_bytes(data))  # type: ignore[arg-type]  # both are of one kind
-    return total.to_bytes()
+        whole.merge(kind.from_bytes(data))  # type: ignore[arg-type]  # both are of one kind
+    return whole.to_bytes()

@@ -11,6 +11,7 @@ from streams.config.settings import LoadedModel
 from streams.core.bins import Bins
 from streams.core.layout import Layout
 from streams.core.partials import Cell, FloatArray, IntArray
+from streams.core.sums import Sums
 from streams.payloads import Distance
 from streams.profile.model import CategoricalReference, ColumnReference, NumericReference
 
@@ -51,10 +52,8 @@ class Column:
     def counts(self, cell: Cell) -> FloatArray | None:
         """Rows of a cell per bin; None where it has none."""
         if self.sparse:
-            out = np.zeros(len(self.reference))
-            for key, count in cell.sparse.get(self.statistic, {}).items():
-                out[key] = count
-            return out
+            sums = cell.sparse.get(self.statistic) or Sums.none()
+            return sums.spread(len(self.reference))
         values = cell.dense.get(self.statistic)
         return None if values is None else np.maximum(values[self.part], 0.0)
 

@@ -8,12 +8,13 @@ import msgspec
 
 from streams.config.settings import LoadedModel
 from streams.config.windows import WindowConfig
+from streams.core.cell import Cell, merged
 from streams.core.layout import Layout
 from streams.core.monitor.events import WindowClosed
-from streams.core.monitor.panes import Panes, Series, merged
+from streams.core.monitor.panes import Panes, Series
 from streams.core.monitor.results import Content, Meter, Traffic
 from streams.core.monitor.schedule import Due, Schedule, Stage
-from streams.core.partials import ALL, Cell
+from streams.core.partials import ALL
 from streams.payloads import View, Window, join_id, rfc3339, seconds
 
 WHOLE = Series(ALL, ALL)

@@ -143,8 +143,8 @@ class Meter:
         counts = cell.sparse.get("score")
         if not counts:
             return None
-        bins = self._coarse[list(counts)]
-        found: list[float] = np.bincount(bins, list(counts.values()), _COARSE_BINS).tolist()
+        bins = self._coarse[counts.at]
+        found: list[float] = np.bincount(bins, counts.amounts, _COARSE_BINS).tolist()
         return found
 
 

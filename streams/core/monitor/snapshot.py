@@ -7,7 +7,7 @@ import msgspec
 
 from streams.core.processor import StateRecord
 
-VERSION = 1
+VERSION = 2
 RECORD_BYTES = 700_000
 """Largest part of a snapshot, to stay below a broker's usual limit of one megabyte."""
 

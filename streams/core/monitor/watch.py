@@ -59,7 +59,7 @@ class ModelWatch:
         self._live_for = max(3 * self._largest, _HOUR_MS)
         self._layout = layout_of(model)
         self._schedule = Schedule(model.windows, model.config, tick_ms)
-        self._panes = {kind: Panes(self._pane) for kind in _KINDS}
+        self._panes = {kind: Panes(self._pane, self._largest) for kind in _KINDS}
         self._publisher = Publisher(model, self._layout, self._schedule, self._panes)
         self._sentinels = Sentinels(self._name, model.config.detectors)
         self._versions = Admission(MOST_VERSIONS)

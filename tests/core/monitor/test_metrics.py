@@ -20,6 +20,7 @@ from streams.core.monitor.metrics.outcomes import outcomes
 from streams.core.monitor.metrics.ranking import ranking
 from streams.core.monitor.metrics.regression import regression
 from streams.core.partials import Cell
+from streams.core.sums import Sums
 
 EXACT = pytest.approx
 BINARY = World(settings_of({"model": "m", "task": "binary", "classes": ["no", "yes"]}))
@@ -383,7 +384,7 @@ def test_truth_that_was_taken_back_leaves_nothing_to_measure(
         cell.merge(
             Cell(
                 dense={name: -values for name, values in back.dense.items()},
-                sparse={n: {k: -v for k, v in s.items()} for n, s in back.sparse.items()},
+                sparse={n: Sums(s.at, -s.amounts) for n, s in back.sparse.items()},
                 moments={f"{name}_removed": values for name, values in back.moments.items()},
             )
         )

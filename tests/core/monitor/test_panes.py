@@ -1,9 +1,10 @@
 import numpy as np
 from core.monitor.worlds import START
 
+from streams.core.cell import Cell, merged
 from streams.core.monitor.admission import OTHER, Admission
-from streams.core.monitor.panes import Panes, Series, merged
-from streams.core.partials import Cell
+from streams.core.monitor.panes import Panes, Series
+from streams.core.sums import Sums
 
 PANE = 60_000
 ONE, TWO = Series("v1", "*"), Series("v2", "*")
@@ -16,7 +17,7 @@ def add(panes: Panes, series: Series, pane: int, amount: float, moment: int) -> 
     cell.merge(
         Cell(
             dense={"counts": np.array([amount])},
-            sparse={"score": {3: amount}},
+            sparse={"score": Sums.of({3: amount})},
             moments={"x": np.array([amount, 2.0, 0.5])},
         )
     )
@@ -29,7 +30,7 @@ def count(panes: Panes, series: Series, low: int, high: int) -> float:
 
 
 def test_a_window_is_the_merge_of_its_panes() -> None:
-    panes = Panes(PANE)
+    panes = Panes(PANE, 5 * PANE)
     for pane in range(5):
         add(panes, ONE, pane, 2.0**pane, pane)
     add(panes, TWO, 3, 100.0, 9)
@@ -41,7 +42,7 @@ def test_a_window_is_the_merge_of_its_panes() -> None:
 
 
 def test_merging_leaves_the_panes_as_they_are() -> None:
-    panes = Panes(PANE)
+    panes = Panes(PANE, 5 * PANE)
     add(panes, ONE, 0, 1.0, 0)
     window = panes.merged(ONE, START, START + PANE)
     assert window is not None
@@ -50,7 +51,7 @@ def test_merging_leaves_the_panes_as_they_are() -> None:
 
 
 def test_a_dropped_pane_refuses_news() -> None:
-    panes = Panes(PANE)
+    panes = Panes(PANE, 5 * PANE)
     add(panes, ONE, 0, 1.0, 0)
     add(panes, ONE, 1, 1.0, 0)
     panes.drop(START + 1)
@@ -60,12 +61,12 @@ def test_a_dropped_pane_refuses_news() -> None:
 
 
 def test_rest_and_restore_change_nothing() -> None:
-    panes, plain = Panes(PANE), Panes(PANE)
+    panes, plain = Panes(PANE, 5 * PANE), Panes(PANE, 5 * PANE)
     for pane in range(4):
         for each in (panes, plain):
             add(each, ONE, pane, 0.1 * pane, pane)
     panes.rest(2)
-    fresh = Panes(PANE)
+    fresh = Panes(PANE, 5 * PANE)
     fresh.restore(panes.snapshot())
     for each in (fresh, plain):
         add(each, ONE, 0, 0.7, 5)
@@ -74,7 +75,7 @@ def test_rest_and_restore_change_nothing() -> None:
     ours, theirs = fresh.merged(ONE, *whole), plain.merged(ONE, *whole)
     assert ours is not None
     assert theirs is not None
-    assert ours.to_wire() == theirs.to_wire()
+    assert ours.to_bytes() == theirs.to_bytes()
     assert fresh.series_between(*whole) == plain.series_between(*whole) == {ONE: 5}
 
 

@@ -4,6 +4,7 @@ from streams.core.layout import CALIBRATION_RANGES, Layout
 from streams.core.monitor.metrics.curves import average_precision, by_outcome, roc_auc
 from streams.core.monitor.metrics.values import NOTHING, area, f1, keep, plain, rate
 from streams.core.partials import Cell
+from streams.core.sums import Sums
 from streams.payloads import MetricValue
 
 
@@ -42,7 +43,9 @@ def confusion_of(cell: Cell) -> dict[str, float] | None:
 
 
 def _curves(cell: Cell, layout: Layout) -> dict[str, MetricValue]:
-    negatives, positives = by_outcome(cell.sparse.get("score", {}), 0, len(layout.score_bins))
+    negatives, positives = by_outcome(
+        cell.sparse.get("score") or Sums.none(), len(layout.score_bins)
+    )
     negative, positive = float(negatives.sum()), float(positives.sum())
     found: dict[str, MetricValue] = {}
     auc = roc_auc(negatives, positives)

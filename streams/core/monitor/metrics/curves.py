@@ -6,6 +6,7 @@ import numpy as np
 
 from streams.core.monitor.metrics.values import NOTHING
 from streams.core.partials import FloatArray
+from streams.core.sums import Sums
 
 
 class Measured(NamedTuple):
@@ -15,16 +16,9 @@ class Measured(NamedTuple):
     bound: float
 
 
-def by_outcome(sums: dict[int, float], first: int, bins: int) -> tuple[FloatArray, FloatArray]:
-    """Spread sums of keys ``first + 2 * bin + outcome`` to (negatives, positives), each [bins]."""
-    out = np.zeros(2 * bins)
-    if first == 0 and sums and max(sums) < len(out):
-        out[list(sums)] = list(sums.values())
-    else:
-        last = first + len(out)
-        for key, value in sums.items():
-            if first <= key < last:
-                out[key - first] = value
+def by_outcome(sums: Sums, bins: int) -> tuple[FloatArray, FloatArray]:
+    """Spread sums of keys ``2 * bin + outcome`` to (negatives, positives), each [bins]."""
+    out = sums.spread(2 * bins)
     out[out <= NOTHING] = 0.0
     return out[0::2], out[1::2]
 

@@ -11,6 +11,7 @@ from detectors.sketches.log_buckets import log_quantiles
 from streams.core.layout import QUANTILE_OFFSET, QUANTILE_STRIDE, Layout
 from streams.core.monitor.metrics.values import in_order
 from streams.core.partials import Cell
+from streams.core.sums import Sums
 from streams.payloads import FrequentValue, Input
 
 _RANKS = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -30,7 +31,7 @@ def _numeric(cell: Cell, layout: Layout) -> Iterator[tuple[str, Input]]:
     moments = cell.moments.get("numeric")
     if counts is None or moments is None:
         return
-    quantiles = _quantiles(cell.sparse.get("quantiles", {}), len(layout.numeric))
+    quantiles = _quantiles(cell.sparse.get("quantiles") or Sums.none(), len(layout.numeric))
     rows = counts.reshape(-1, 4).tolist()
     for index, name in enumerate(layout.numeric):
         present, missing, wrong, outside = (int(count) for count in rows[index])
@@ -60,7 +61,7 @@ def _numeric(cell: Cell, layout: Layout) -> Iterator[tuple[str, Input]]:
         )
 
 
-def _quantiles(sums: dict[int, float], features: int) -> list[list[float] | list[None]]:
+def _quantiles(sums: Sums, features: int) -> list[list[float] | list[None]]:
     """Quantiles of each feature; None where it has no value."""
     keys, counts = in_order(sums)
     bounds = np.searchsorted(keys, np.arange(features + 1) * QUANTILE_STRIDE).tolist()

@@ -6,6 +6,7 @@ from streams.core.layout import Layout
 from streams.core.monitor.metrics.curves import by_outcome, roc_auc
 from streams.core.monitor.metrics.values import NOTHING, area, f1, keep, plain, rate
 from streams.core.partials import Cell, FloatArray
+from streams.core.sums import Sums
 from streams.payloads import MetricValue
 
 _AVERAGED = ("precision", "recall", "f1")
@@ -14,9 +15,7 @@ _AVERAGED = ("precision", "recall", "f1")
 def matrix(cell: Cell, layout: Layout) -> FloatArray:
     """Confusion weights, shape [actual, predicted]."""
     classes = len(layout.classes)
-    out = np.zeros(classes * classes)
-    for key, weight in cell.sparse.get("confusion", {}).items():
-        out[key] = weight
+    out = (cell.sparse.get("confusion") or Sums.none()).spread(classes * classes)
     return np.where(out > NOTHING, out, 0.0).reshape(classes, classes)
 
 
@@ -51,7 +50,7 @@ def per_class(cell: Cell, layout: Layout) -> dict[str, dict[str, MetricValue]]:
             "f1": f1(true, predicted - true, actual - true),
             "support": plain(actual, float(support.sum())),
         }
-        negatives, positives = by_outcome(scores[index], 0, len(layout.score_bins))
+        negatives, positives = by_outcome(scores[index], len(layout.score_bins))
         auc = roc_auc(negatives, positives)
         if auc is not None:
             negative, positive = float(negatives.sum()), float(positives.sum())
@@ -100,10 +99,7 @@ def _average(values: list[tuple[float, float]], n: float) -> MetricValue | None:
     return plain(sum(value * weight for value, weight in values) / total, n)
 
 
-def _scores_by_class(cell: Cell, layout: Layout) -> list[dict[int, float]]:
+def _scores_by_class(cell: Cell, layout: Layout) -> list[Sums]:
     width = 2 * len(layout.score_bins)
-    found: list[dict[int, float]] = [{} for _ in layout.classes]
-    for key, weight in cell.sparse.get("class_score", {}).items():
-        index, rest = divmod(key, width)
-        found[index][rest] = weight
-    return found
+    sums = cell.sparse.get("class_score") or Sums.none()
+    return [sums.between(i * width, (i + 1) * width) for i in range(len(layout.classes))]

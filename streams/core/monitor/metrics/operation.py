@@ -30,7 +30,7 @@ def operation(traffic: Cell | None, size_ms: int) -> dict[str, MetricValue]:
     }
     if traffic is not None and predictions:
         found["error_share"] = rate(float(traffic.dense["counts"][1]), predictions)
-        found |= quantiles(traffic.sparse.get("latency", {}), _LATENCY)
+        found |= quantiles(traffic.sparse.get("latency"), _LATENCY)
         found["distinct_users"] = _distinct(traffic, predictions)
     return keep(found)
 
@@ -47,4 +47,4 @@ def _distinct(traffic: Cell, predictions: int) -> MetricValue | None:
 
 def label_delay(quality: Cell) -> dict[str, MetricValue]:
     """Quantiles of the time from prediction to first truth, in seconds."""
-    return quantiles(quality.sparse.get("delay", {}), _DELAY)
+    return quantiles(quality.sparse.get("delay"), _DELAY)

@@ -35,8 +35,8 @@ def regression(cell: Cell) -> dict[str, MetricValue]:
     return {
         **keep(found),
         **quantiles(
-            cell.sparse.get("error", {}),
+            cell.sparse.get("error"),
             {"error_p05": 0.05, "error_p50": 0.5, "error_p95": 0.95},
         ),
-        **quantiles(cell.sparse.get("absolute_error", {}), {"absolute_error_p95": 0.95}),
+        **quantiles(cell.sparse.get("absolute_error"), {"absolute_error_p95": 0.95}),
     }

@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from detectors.intervals import auc_interval, mean_interval, wilson
 from detectors.sketches.log_buckets import log_quantiles
 from streams.core.partials import FloatArray, IntArray
+from streams.core.sums import Sums
 from streams.payloads import MetricValue
 
 NOTHING = 1e-9
@@ -71,9 +70,9 @@ def area(auc: float, positives: float, negatives: float, bound: float, n: float)
     )
 
 
-def quantiles(counts: Mapping[int, float], names: Mapping[str, float]) -> dict[str, MetricValue]:
+def quantiles(counts: Sums | None, names: Mapping[str, float]) -> dict[str, MetricValue]:
     """Quantiles of log buckets by name, each within one percent of its value."""
-    buckets, sums = in_order(counts)
+    buckets, sums = in_order(counts or Sums.none())
     if not len(buckets):
         return {}
     n = float(sums.sum())
@@ -81,13 +80,10 @@ def quantiles(counts: Mapping[int, float], names: Mapping[str, float]) -> dict[s
     return {name: plain(value, n) for name, value in zip(names, found, strict=True)}
 
 
-def in_order(counts: Mapping[int, float]) -> tuple[IntArray, FloatArray]:
+def in_order(counts: Sums) -> tuple[IntArray, FloatArray]:
     """Keys with something in them, ascending, and how much; shape [keys] each."""
-    keys = np.fromiter(counts.keys(), np.int64, len(counts))
-    sums = np.fromiter(counts.values(), np.float64, len(counts))
-    order = np.argsort(keys)
-    order = order[sums[order] > NOTHING]
-    return keys[order], sums[order]
+    kept = counts.amounts > NOTHING
+    return counts.at[kept], counts.amounts[kept]
 
 
 def keep(found: Mapping[str, MetricValue | None]) -> dict[str, MetricValue]:
