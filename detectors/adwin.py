@@ -7,10 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.base import DriftDetector, require_count, require_range
-from detectors.buckets import Boundaries, Tests
-
-_TICKS = 64
-"""Ticks tested at once; bounds the work that is repeated after each alarm."""
+from detectors.buckets import Boundaries, Rule
 
 
 class ADWIN(DriftDetector):
@@ -27,10 +24,9 @@ class ADWIN(DriftDetector):
 
     This is river's rule for an alarm. What differs is that river's newest buckets hold single
     items; with `clock=1` and `reset_on_alarm=True` the alarms are the same, and with the default
-    clock the delays agree within a few per cent. All boundaries of many ticks are tested in one
-    array operation. Sums are kept about a value inside the window, so a mean far larger than the
-    standard deviation does not cancel. Items that do not fill a bucket wait in the state: how the
-    stream is chunked changes nothing, to the last bit.
+    clock the delays agree within a few per cent. Sums are kept about a value inside the window, so
+    a mean far larger than the standard deviation does not cancel. Items that do not fill a bucket
+    wait in the state: how the stream is chunked changes nothing, to the last bit.
 
     After an alarm the window keeps what follows its clearest boundary, the one where the gap is
     largest relative to its bound: this detector is the one exception to the full reset. The usual
@@ -88,6 +84,7 @@ class ADWIN(DriftDetector):
         self.grace_period = require_count("grace_period", grace_period, 0)
         self.reset_on_alarm = reset_on_alarm
         self.dispersion = require_range("dispersion", dispersion, 1.0)
+        self._rule = Rule(self.delta, grace_period, min_window_length, self.dispersion)
         super().__init__()
 
     @property
@@ -116,74 +113,20 @@ class ADWIN(DriftDetector):
     def _advance(self, xs: NDArray[np.float64]) -> int:
         waited = self._pending.size
         items = np.concatenate((self._pending, xs))
-        done = 0
-        while items.size - done >= self.clock:
-            ticks = min(_TICKS, (items.size - done) // self.clock)
-            block = items[done : done + ticks * self.clock].reshape(ticks, self.clock)
-            cut = self._feed(block)
-            if cut is not None:
-                self._pending = np.empty(0)
-                self._drift = True
-                return done + (cut + 1) * self.clock - waited
-            done += ticks * self.clock
-        self._pending = items[done:].copy()
+        ticks, changed = self._window.grow(items, self.clock, self._rule)
+        if changed:
+            self._cut()
+            self._pending = np.empty(0)
+            self._drift = True
+            return ticks * self.clock - waited
+        self._pending = items[ticks * self.clock :].copy()
         return xs.size
-
-    def _feed(self, block: NDArray[np.float64]) -> int | None:
-        """Take ticks, shape `(ticks, clock)`, up to and including the first that cuts; name it."""
-        plan = self._window.plan(block)
-        significant = self._significant(plan)
-        if not significant.any():
-            self._window.commit(plan)
-            return None
-        tick = int(plan.tick[np.argmax(significant)])
-        if tick + 1 < len(block):
-            plan = self._window.plan(block[: tick + 1])
-        self._window.commit(plan)
-        self._cut()
-        return tick
 
     def _cut(self) -> None:
         """Keep what follows the clearest change, until no change is left."""
-        while True:
-            tests = self._window.review()
-            significant = self._significant(tests)
-            if not significant.any():
-                break
-            gap, epsilon = self._compare(tests)
-            clearest = int(np.argmax(np.where(significant, gap / epsilon, 0.0)))
+        while (clearest := self._window.clearest(self._rule)) is not None:
             self._window.drop_oldest(clearest + 1)
         self._window.recentre()
-
-    def _significant(self, tests: Tests) -> NDArray[np.bool_]:
-        """Return which splits show a change of the mean, shape `(splits,)`."""
-        gap, epsilon = self._compare(tests)
-        significant = gap > epsilon
-        if significant.any():
-            count = tests.count[tests.tick]
-            significant &= count > self.grace_period
-            significant &= tests.before >= self.min_window_length
-            significant &= count - tests.before >= self.min_window_length
-        return significant
-
-    def _compare(self, tests: Tests) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the gap between the means at each split and the bound on it.
-
-        Both have shape `(splits,)`; entries that `_significant` masks are arbitrary.
-        """
-        spare = self.min_window_length - 1
-        mean = tests.total / tests.count
-        variance = np.maximum(tests.square / tests.count - mean * mean, 0.0)
-        log_term = np.log(2.0 * np.log(np.maximum(tests.count, 2.0)) / self.delta)
-
-        tick, before = tests.tick, tests.before
-        after = tests.count[tick] - before
-        gap = (tests.total[tick] - tests.before_total) / after - tests.before_total / before
-        room = 1.0 / np.maximum(after - spare, 1.0) + 1.0 / np.maximum(before - spare, 1.0)
-        room *= self.dispersion
-        epsilon = np.sqrt(room * (2.0 * variance * log_term)[tick])
-        epsilon += room * (log_term / 1.5)[tick]
-        return np.abs(gap), epsilon
 
     def _state(self) -> dict[str, Any]:
         return {"pending": self._pending.tolist(), "window": self._window.snapshot()}

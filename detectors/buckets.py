@@ -2,9 +2,7 @@
 
 A window that is cut into buckets of $2^l$ ticks is described by the count, the sum and the sum of
 squares from its beginning to each boundary. Two buckets merge by forgetting the boundary between
-them, and every split of the window into old and new part can be tested by subtraction. Which
-boundaries exist at which tick depends on counts alone, so many ticks can be laid out before any
-value is looked at: that is a `Plan`.
+them, and every split of the window into old and new part can be tested by subtraction.
 """
 
 from collections.abc import Mapping
@@ -14,43 +12,114 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.compiled import kernel
+
 Column = NDArray[np.float64]
+Levels = NDArray[np.int64]
+
+_MOST_LEVELS = 62
+"""A bucket of the last level would hold more ticks than can be counted."""
 
 
 @dataclass(frozen=True, slots=True)
-class Tests:
-    """Splits of the window to be tested: `s` splits at `t` ticks.
+class Rule:
+    """When a split shows a change of the mean; see :class:`detectors.adwin.ADWIN`.
 
     Attributes:
-        count: Items in the window after each tick, shape `(t,)`.
-        total: Their sum about the origin, shape `(t,)`.
-        square: Their sum of squares about the origin, shape `(t,)`.
-        tick: The tick at which each split is tested, ascending, shape `(s,)`.
-        before: Items before each split, oldest split of a tick first, shape `(s,)`.
-        before_total: Their sum about the origin, shape `(s,)`.
+        delta: significance.
+        grace_period: items in the window before the first test.
+        least: smallest part of the window that is tested.
+        dispersion: variance of a mean relative to that of independent items.
     """
 
-    count: Column
-    total: Column
-    square: Column
-    tick: NDArray[np.intp]
-    before: Column
-    before_total: Column
+    delta: float
+    grace_period: int
+    least: int
+    dispersion: float
 
 
-@dataclass(frozen=True, slots=True)
-class Plan(Tests):
-    """The tests of some new ticks, and what the window will be after the last of them.
+@kernel
+def _clearest(
+    ends: Column, used: int, delta: float, grace_period: int, least: int, dispersion: float
+) -> int:
+    """Find the split where the gap is largest relative to its bound; -1 when none is significant.
 
-    Attributes:
-        origin: The value about which sums are taken.
-        ends: Cumulated count, sum and sum of squares at the remaining boundaries, shape `(k, 3)`.
-        levels: Buckets of each level, smallest first.
+    ``ends`` holds count, sum and sum of squares of each of ``used`` boundaries, side by side.
     """
+    last = 3 * (used - 1)
+    count, total = ends[last], ends[last + 1]
+    if count <= grace_period:
+        return -1
+    mean = total / count
+    variance = max(ends[last + 2] / count - mean * mean, 0.0)
+    log_term = np.log(2.0 * np.log(max(count, 2.0)) / delta)
+    spread, slack = 2.0 * variance * log_term, log_term / 1.5
+    spare = least - 1.0
+    found, best = -1, 0.0
+    for split in range(used - 1):
+        before = ends[3 * split]
+        after = count - before
+        if before < least or after < least:
+            continue
+        gap = abs((total - ends[3 * split + 1]) / after - ends[3 * split + 1] / before)
+        room = 1.0 / max(after - spare, 1.0) + 1.0 / max(before - spare, 1.0)
+        room *= dispersion
+        # A gap within the first part of the bound is within the bound.
+        if gap * gap <= room * spread:
+            continue
+        epsilon = np.sqrt(room * spread) + room * slack
+        if gap > epsilon and gap / epsilon > best:
+            found, best = split, gap / epsilon
+    return found
 
-    origin: float
-    ends: Column
-    levels: list[int]
+
+@kernel
+def _grow(
+    items: Column,
+    clock: int,
+    origin: float,
+    ends: Column,
+    used: int,
+    levels: Levels,
+    max_buckets: int,
+    delta: float,
+    grace_period: int,
+    least: int,
+    dispersion: float,
+) -> tuple[int, int, bool]:
+    """Take ticks of ``clock`` items until one shows a change or there are no more.
+
+    ``ends`` has room for another boundary per tick.
+
+    Returns the ticks taken, the boundaries in use, and whether the last tick shows a change.
+    """
+    ticks = len(items) // clock
+    for tick in range(ticks):
+        total = square = 0.0
+        for i in range(tick * clock, (tick + 1) * clock):
+            centred = items[i] - origin
+            total += centred
+            square += centred * centred
+        at = 3 * used
+        ends[at], ends[at + 1], ends[at + 2] = clock, total, square
+        if used:
+            for i in range(3):
+                ends[at + i] += ends[at - 3 + i]
+        used += 1
+        levels[0] += 1
+        level, position = 0, used - levels[0]
+        while levels[level] > max_buckets:
+            # The boundary between the two oldest buckets of the level goes.
+            used -= 1
+            for i in range(3 * position, 3 * used):
+                ends[i] = ends[i + 3]
+            levels[level] -= 2
+            level += 1
+            position -= levels[level]
+            levels[level] += 1
+        if _clearest(ends, used, delta, grace_period, least, dispersion) >= 0:
+            return tick + 1, used, True
+    return ticks, used, False
 
 
 class Boundaries:
@@ -61,7 +130,8 @@ class Boundaries:
 
     Example:
         >>> window = Boundaries(max_buckets=2)
-        >>> window.commit(window.plan(np.arange(8.0).reshape(4, 2)))
+        >>> window.grow(np.arange(8.0), 2, Rule(0.002, 10, 5, 1.0))
+        (4, False)
         >>> window.count, window.mean, window.levels
         (8, 3.5, [2, 1])
     """
@@ -70,13 +140,17 @@ class Boundaries:
         self._max_buckets = max_buckets
         self._origin = 0.0
         # Counts stay exact in float64 up to 2**53 items.
-        self._ends = np.empty((0, 3))
-        self._levels: list[int] = [0]
+        self._ends = np.empty(0)
+        self._levels: Levels = np.zeros(_MOST_LEVELS + 1, dtype=np.int64)
+
+    def __len__(self) -> int:
+        """Count the buckets."""
+        return len(self._ends) // 3
 
     @property
     def count(self) -> int:
         """Items in the window."""
-        return int(self._ends[-1, 0]) if len(self._ends) else 0
+        return int(self._ends[-3]) if len(self._ends) else 0
 
     @property
     def mean(self) -> float:
@@ -88,64 +162,48 @@ class Boundaries:
         """Population variance of the window; 0 while it is empty."""
         if not len(self._ends):
             return 0.0
-        return max(0.0, float(self._ends[-1, 2] / self._ends[-1, 0]) - self._offset() ** 2)
+        return max(0.0, float(self._ends[-1] / self._ends[-3]) - self._offset() ** 2)
 
     @property
     def levels(self) -> list[int]:
         """Buckets of each level, smallest first; level `l` holds buckets of `2**l` ticks."""
-        return list(self._levels)
+        used = int(np.flatnonzero(self._levels)[-1]) + 1 if self._levels.any() else 1
+        found: list[int] = self._levels[:used].tolist()
+        return found
 
-    def plan(self, block: Column) -> Plan:
-        """Lay out the tests for new ticks, without taking them yet.
+    def grow(self, items: Column, clock: int, rule: Rule) -> tuple[int, bool]:
+        """Take ticks up to and including the first that shows a change of the mean.
 
         Args:
-            block: The items of the ticks, shape `(ticks, clock)` with at least one tick.
+            items: Items, shape `(n,)`; those that fill no tick are left.
+            clock: Items of a tick.
+            rule: When a split shows a change.
+
+        Returns:
+            The ticks taken, and whether the last of them shows a change.
         """
-        old, ticks = len(self._ends), len(block)
-        origin = self._origin if old else float(block[0, 0])
-        centred = block - origin
-        added = np.empty((old + ticks, 3))
-        added[:old] = self._ends
-        added[old:, 0] = block.shape[1]
-        added[old:, 1] = centred.sum(axis=1)
-        added[old:, 2] = (centred * centred).sum(axis=1)
-        # A plain running sum from the last boundary on: the same additions however ticks arrive.
-        start = max(old - 1, 0)
-        added[start:] = np.cumsum(added[start:], axis=0)
-
-        kept, deaths, levels = self._merge(old, ticks)
-        now = np.arange(ticks)[:, np.newaxis]
-        alive = (np.arange(old + ticks) < old + now) & (now < deaths)
-        # numpy finds the places of a flat array several times faster than those of a table.
-        places = np.flatnonzero(alive)
-        tick = places // (old + ticks)
-        split = places - tick * (old + ticks)
-        return Plan(
-            count=added[old:, 0],
-            total=added[old:, 1],
-            square=added[old:, 2],
-            tick=tick,
-            before=added[split, 0],
-            before_total=added[split, 1],
-            origin=origin,
-            ends=added[kept],
-            levels=levels,
+        used = len(self)
+        if not used and len(items) >= clock:
+            self._origin = float(items[0])
+        ends = np.empty(len(self._ends) + 3 * (len(items) // clock))
+        ends[: len(self._ends)] = self._ends
+        ticks, used, changed = _grow(
+            items,
+            clock,
+            self._origin,
+            ends,
+            used,
+            self._levels,
+            self._max_buckets,
+            *_numbers(rule),
         )
+        self._ends = ends[: 3 * used].copy()
+        return ticks, changed
 
-    def commit(self, plan: Plan) -> None:
-        """Take the ticks of `plan`, which must be the latest one made."""
-        self._origin, self._ends, self._levels = plan.origin, plan.ends, plan.levels
-
-    def review(self) -> Tests:
-        """Return the tests of all splits of the window as it stands."""
-        return Tests(
-            count=self._ends[-1:, 0],
-            total=self._ends[-1:, 1],
-            square=self._ends[-1:, 2],
-            tick=np.zeros(len(self._ends) - 1, dtype=np.intp),
-            before=self._ends[:-1, 0],
-            before_total=self._ends[:-1, 1],
-        )
+    def clearest(self, rule: Rule) -> int | None:
+        """Name the bucket after which the mean changed most clearly; None when it did not."""
+        found = _clearest(self._ends, len(self), *_numbers(rule)) if len(self) else -1
+        return None if found < 0 else found
 
     def drop_oldest(self, buckets: int) -> None:
         """Forget the oldest buckets.
@@ -153,63 +211,53 @@ class Boundaries:
         Args:
             buckets: How many, at least 1 and fewer than there are.
         """
-        self._ends = self._ends[buckets:] - self._ends[buckets - 1]
+        ends = self._ends.reshape(-1, 3)
+        self._ends = (ends[buckets:] - ends[buckets - 1]).ravel()
+        level = len(self.levels) - 1
         while buckets:
-            dropped = min(buckets, self._levels[-1])
-            self._levels[-1] -= dropped
+            dropped = min(buckets, int(self._levels[level]))
+            self._levels[level] -= dropped
             buckets -= dropped
-            if not self._levels[-1]:
-                self._levels.pop()
+            level -= 1
 
     def recentre(self) -> None:
         """Take sums about the mean of the window from now on."""
         shift = self._offset()
-        count, total, square = self._ends.T
+        count, total, square = self._ends.reshape(-1, 3).T
         self._ends = np.stack(
             (count, total - shift * count, square - shift * (2.0 * total - shift * count)), axis=1
-        )
+        ).ravel()
         self._origin += shift
 
     def snapshot(self) -> dict[str, Any]:
         """Return the window as numbers and lists."""
         return {
             "origin": self._origin,
-            "levels": list(self._levels),
-            "ends": self._ends.tolist(),
+            "levels": self.levels,
+            "ends": self._ends.reshape(-1, 3).tolist(),
         }
 
     @classmethod
     def restore(cls, max_buckets: int, state: Mapping[str, Any]) -> Self:
-        """Make the window that `snapshot` described."""
+        """Make the window that `snapshot` described.
+
+        Raises:
+            ValueError: Its parts contradict each other.
+        """
         window = cls(max_buckets)
         window._origin = float(state["origin"])
-        window._levels = [int(level) for level in state["levels"]]
-        window._ends = np.array(state["ends"], dtype=np.float64).reshape(-1, 3)
+        levels = [int(level) for level in state["levels"]]
+        window._ends = np.array(state["ends"], dtype=np.float64).ravel()
+        # The loops above trust in these numbers.
+        whole = len(levels) <= _MOST_LEVELS and min(levels, default=0) >= 0
+        if not whole or 3 * sum(levels) != len(window._ends):
+            raise ValueError(f"{len(window)} buckets are not those of the levels {levels}")
+        window._levels[: len(levels)] = levels
         return window
 
     def _offset(self) -> float:
-        return float(self._ends[-1, 1] / self._ends[-1, 0])
+        return float(self._ends[-2] / self._ends[-3])
 
-    def _merge(self, old: int, ticks: int) -> tuple[list[int], NDArray[np.int64], list[int]]:
-        """Simulate the merging of buckets while ticks arrive.
 
-        Returns:
-            The boundaries that remain; for each boundary the tick by which it is gone, shape
-            `(old + ticks,)`; and the buckets of each level.
-        """
-        kept = list(range(old))
-        deaths = np.full(old + ticks, ticks, dtype=np.int64)
-        levels = list(self._levels)
-        for tick in range(ticks):
-            kept.append(old + tick)
-            levels[0] += 1
-            level, position = 0, len(kept) - levels[0]
-            while levels[level] > self._max_buckets:
-                deaths[kept.pop(position)] = tick
-                levels[level] -= 2
-                level += 1
-                if level == len(levels):
-                    levels.append(0)
-                position -= levels[level]
-                levels[level] += 1
-        return kept, deaths, levels
+def _numbers(rule: Rule) -> tuple[float, int, int, float]:
+    return rule.delta, rule.grace_period, rule.least, rule.dispersion

@@ -1,5 +1,8 @@
 """ADWIN: delays beside river's, what an alarm keeps, and numerics."""
 
+import math
+from itertools import chain
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +10,10 @@ from hypothesis import strategies as st
 from river import drift
 
 from detectors import ADWIN
-from detectors.buckets import Boundaries
+from detectors.buckets import Boundaries, Rule
+
+NEVER = Rule(0.002, 10**12, 5, 1.0)
+"""Tests nothing."""
 
 
 def bernoulli(seed: int, before: float, after: float, sizes: tuple[int, int]) -> np.ndarray:
@@ -117,7 +123,7 @@ def test_the_window_counts_every_item_in_few_buckets(
     window = Boundaries(most)
     blocks = [rng.normal(2, 3, (ticks, 4)) for ticks in chunks]
     for block in blocks:
-        window.commit(window.plan(block))
+        assert window.grow(block.ravel(), 4, NEVER) == (len(block), False)
     items = np.concatenate(blocks)
     assert window.count == items.size
     assert sum(many << level for level, many in enumerate(window.levels)) == len(items)
@@ -133,7 +139,7 @@ def test_dropping_buckets_leaves_the_newest_items(
 ) -> None:
     items = np.random.default_rng(seed).normal(1000, 3, (ticks, 4))
     window = Boundaries(most)
-    window.commit(window.plan(items))
+    window.grow(items.ravel(), 4, NEVER)
     buckets = sum(window.levels)
     if buckets < 2:
         return
@@ -147,14 +153,65 @@ def test_dropping_buckets_leaves_the_newest_items(
     assert restored.snapshot() == window.snapshot()
 
 
-def test_the_tests_at_a_tick_see_the_boundaries_that_exist_then() -> None:
-    rng = np.random.default_rng(2)
-    items = rng.normal(0, 1, (100, 3))
-    plan = Boundaries(3).plan(items)
-    step = Boundaries(3)
-    for tick in range(100):
-        step.commit(step.plan(items[tick : tick + 1]))
-        review = step.review()
-        assert plan.before[plan.tick == tick].tolist() == review.before.tolist()
-        assert plan.before_total[plan.tick == tick].tolist() == review.before_total.tolist()
-        assert plan.count[tick] == review.count[0]
+class Plain:
+    """ADWIN's window as lists of items: every bucket, every split, by the definition."""
+
+    def __init__(self, most: int, rule: Rule) -> None:
+        self.most, self.rule = most, rule
+        self.buckets: list[list[float]] = []
+
+    def add(self, tick: list[float]) -> bool:
+        self.buckets.append(tick)
+        size = len(tick)
+        while sum(len(bucket) == size for bucket in self.buckets) > self.most:
+            first = next(i for i, bucket in enumerate(self.buckets) if len(bucket) == size)
+            self.buckets[first : first + 2] = [self.buckets[first] + self.buckets[first + 1]]
+            size *= 2
+        return any(self.changed(split) for split in range(1, len(self.buckets)))
+
+    def changed(self, split: int) -> bool:
+        old, new = (list(chain(*part)) for part in (self.buckets[:split], self.buckets[split:]))
+        n, rule = len(old) + len(new), self.rule
+        if n <= rule.grace_period or min(len(old), len(new)) < rule.least:
+            return False
+        m = 1 / (len(old) - rule.least + 1) + 1 / (len(new) - rule.least + 1)
+        m *= rule.dispersion
+        log_term = math.log(2 * math.log(n) / rule.delta)
+        bound = math.sqrt(2 * m * np.var(old + new) * log_term) + 2 / 3 * m * log_term
+        return abs(np.mean(old) - np.mean(new)) > bound
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    most=st.integers(1, 5),
+    clock=st.integers(1, 7),
+    least=st.integers(1, 8),
+    dispersion=st.sampled_from([1.0, 1.8]),
+)
+def test_the_first_change_is_that_of_the_definition(
+    seed: int, most: int, clock: int, least: int, dispersion: float
+) -> None:
+    rule = Rule(0.05, 10, least, dispersion)
+    rng = np.random.default_rng(seed)
+    items = np.concatenate([rng.normal(0, 1, 150), rng.normal(1.5, 1, 150)])
+    plain = Plain(most, rule)
+    expected = len(items) // clock, False
+    for tick in range(len(items) // clock):
+        if plain.add(items[tick * clock : (tick + 1) * clock].tolist()):
+            expected = tick + 1, True
+            break
+    window = Boundaries(most)
+    assert window.grow(items, clock, rule) == expected
+    assert window.levels == [
+        sum(len(bucket) == clock << level for bucket in plain.buckets)
+        for level in range(len(window.levels))
+    ]
+
+
+@pytest.mark.parametrize("levels", [[3], [1, -1], [1] * 70])
+def test_a_window_whose_buckets_do_not_add_up_is_refused(levels: list[int]) -> None:
+    window = Boundaries(5)
+    window.grow(np.arange(8.0), 4, NEVER)
+    with pytest.raises(ValueError, match="buckets"):
+        Boundaries.restore(5, window.snapshot() | {"levels": levels})
