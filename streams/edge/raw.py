@@ -35,6 +35,9 @@ _CRC_FROM = 21
 _MAGIC = 2
 _LEGACY_CRC = struct.Struct(">I")
 _CODEC, _APPEND_TIME, _TRANSACTIONAL, _CONTROL = 0x07, 0x08, 0x10, 0x20
+_SPECIAL = _TRANSACTIONAL | _CONTROL
+_LAST_OFFSET = (1 << 63) - (1 << 32)
+"""Beyond it offsets behind a batch could overflow."""
 _SMALLEST_RECORD = 7
 """Bytes of a record of nothing: no count can be true that has less for each."""
 _NO_HEADERS: Mapping[int, tuple[Header, ...]] = {}
@@ -123,37 +126,44 @@ class PackedRecords:
             raise self._fault
         if self._is_legacy(self._batch_end()):
             return self._read_legacy(limit)
+        view = memoryview(self._data)
         bodies: list[Bytes] = []
         batches: list[tuple[int, ...]] = []
         compressed = False
         position, records = self._position, 0
-        while (end := self._batch_end()) is not None:
+        while True:
             try:
-                header = self._header(end)
-                if header is None or (batches and records + header[-1] > limit):
+                header = self._header(view)
+                if header is None:
                     break
-                if not self._wanted(header, end):
-                    self._move(header, end)
-                    continue
-                start, size = self._at + _HEADER.size, end - self._at - _HEADER.size
-                body = memoryview(self._data)[start:end]
-                attributes, count = header[5], header[-1]
-                if attributes & _CODEC:
-                    compressed = True
-                    body = decompress(attributes & _CODEC, body)
+                base, length, _, _, _, attributes, last, first_ms, last_ms, *_, count = header
+                if batches and records + count > limit:
+                    break
+                end, behind = self._at + _COUNTED_FROM + length, base + last + 1
+                if attributes & _SPECIAL or self._aborted:
+                    wanted = self._wanted(header, end)
+                else:
+                    wanted = True
+                if wanted:
+                    start = self._at + _HEADER.size
+                    body: Bytes = view[start:end]
+                    if attributes & _CODEC:
+                        compressed = True
+                        body = decompress(attributes & _CODEC, body)
                     size = len(body)
-                if not 0 <= count <= size // _SMALLEST_RECORD:
-                    raise self._damaged(f"{count} records in {size} bytes")
+                    if not 0 <= count <= size // _SMALLEST_RECORD:
+                        raise self._damaged(f"{count} records in {size} bytes")
+                    bodies.append(body)
+                    stamp, step = (last_ms, 0) if attributes & _APPEND_TIME else (first_ms, 1)
+                    batches.append((start, size, base, behind, stamp, step, count))
+                    records += count
             except CorruptRecordException as error:
                 if not batches:
                     raise self._damaged(str(error)) from error
                 break  # it is raised when what came before has been taken
-            behind = header[0] + header[6] + 1
-            timing = (header[8], 0) if attributes & _APPEND_TIME else (header[7], 1)
-            batches.append((start, size, header[0], behind, *timing, count))
-            bodies.append(body)
-            records += count
-            self._move(header, end)
+            self._at = end
+            # Compaction may have removed the last records, but not the place where they were.
+            self._position = max(self._position, behind)
         data, described = self._joined(bodies, batches, compressed=compressed)
         return self._walk(data, described, position, records)
 
@@ -204,19 +214,30 @@ class PackedRecords:
             return False
         return self._data[self._at + _MAGIC_AT] < _MAGIC
 
-    def _header(self, end: int) -> tuple[int, ...] | None:
-        """Read and check the header of the next batch; None for an older format."""
-        if self._is_legacy(end):
+    def _header(self, view: memoryview) -> tuple[int, ...] | None:
+        """Read and check the header of the next batch.
+
+        Returns:
+            None when there is none, or when it is of an older format.
+        """
+        at, left = self._at, len(view) - self._at
+        if left < _HEADER.size:
+            end = self._batch_end()
+            if end is None or self._is_legacy(end):
+                return None
+            raise self._damaged(f"a batch of {end - at} bytes")
+        header = _HEADER.unpack_from(view, at)
+        size = _COUNTED_FROM + header[1]
+        if size > left:
             return None
-        if end - self._at < _HEADER.size:
-            raise self._damaged(f"a batch of {end - self._at} bytes")
-        header = _HEADER.unpack_from(self._data, self._at)
-        if header[3] != _MAGIC:
-            raise self._damaged(f"unknown format {header[3]}")
-        if self._check_crcs:
-            checked = memoryview(self._data)[self._at + _CRC_FROM : end]
-            if calc_crc32c(checked) != header[4]:
-                raise self._damaged("wrong checksum")
+        if header[3] != _MAGIC or size < _HEADER.size:
+            if self._is_legacy(at + size):
+                return None
+            raise self._damaged(f"a batch of {size} bytes in format {header[3]}")
+        if self._check_crcs and calc_crc32c(view[at + _CRC_FROM : at + size]) != header[4]:
+            raise self._damaged("wrong checksum")
+        if not 0 <= header[0] <= _LAST_OFFSET:
+            raise self._damaged(f"a batch from offset {header[0]} on")
         return header
 
     def _wanted(self, header: tuple[int, ...], end: int) -> bool:
@@ -237,11 +258,6 @@ class PackedRecords:
         if marker is None or marker.key is None or len(marker.key) < _LENGTH.size:
             raise self._damaged("a transaction marker without content")
         return bool(ControlRecord.parse(marker.key) == ABORT_MARKER)
-
-    def _move(self, header: tuple[int, ...], end: int) -> None:
-        self._at = end
-        # Compaction may have removed the last records, but not the place where they were.
-        self._position = max(self._position, header[0] + header[6] + 1)
 
     def _read_legacy(self, limit: int) -> Packed:
         start = self._at
