@@ -11,6 +11,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.events.ids import Ids
 from streams.wire import Chunk
 
 MISSING = -1
@@ -117,7 +118,7 @@ class PredictionBlock:
 
     model: str
     rows: Ints
-    ids: list[str]
+    ids: Ids
     ts: Ints
     version: Coded
     predicted: Floats
@@ -136,31 +137,26 @@ class PredictionBlock:
 
     def take(self, index: Ints, rows: Ints) -> "PredictionBlock":
         """Select rows by position in the block and give them new positions in the whole."""
-        picked = index.tolist()
-        return self._pick(
-            index,
-            rows,
-            [self.ids[i] for i in picked],
-            None if self.ranking is None else [self.ranking[i] for i in picked],
-        )
+        held = self.ranking
+        ranking = None if held is None else [held[i] for i in index.tolist()]
+        return self._pick(index, rows, ranking)
 
     def slice(self, start: int, stop: int, shift: int) -> "PredictionBlock":
         """Select the rows ``start:stop`` of the block; their positions move by ``-shift``."""
         part = slice(start, stop)
         ranking = None if self.ranking is None else self.ranking[part]
-        return self._pick(part, self.rows[part] - shift, self.ids[part], ranking)
+        return self._pick(part, self.rows[part] - shift, ranking)
 
     def _pick(
         self,
         index: Selection,
         rows: Ints,
-        ids: list[str],
         ranking: list[list[str]] | None,
     ) -> "PredictionBlock":
         return PredictionBlock(
             model=self.model,
             rows=rows,
-            ids=ids,
+            ids=self.ids.take(index),
             ts=self.ts[index],
             version=self.version.take(index),
             predicted=self.predicted[index],
@@ -186,7 +182,7 @@ class PredictionBlock:
             rows=np.concatenate(
                 [block.rows + shift for block, shift in zip(blocks, shifts, strict=True)]
             ),
-            ids=[one for block in blocks for one in block.ids],
+            ids=Ids.concat([block.ids for block in blocks]),
             ts=np.concatenate([block.ts for block in blocks]),
             version=Coded.concat([block.version for block in blocks]),
             predicted=np.concatenate([block.predicted for block in blocks]),
@@ -399,7 +395,7 @@ class FeedbackRows:
         raw: where each row came from, to quarantine it later if it does not fit its model.
     """
 
-    ids: list[str]
+    ids: Ids
     ts: Ints
     clock: Ints
     offset: Ints
@@ -425,7 +421,7 @@ class FeedbackRows:
         codes = np.zeros(0, dtype=np.int32)
         nothing = Coded([], codes)
         return cls(
-            ids=[],
+            ids=Ids.of([]),
             ts=ints,
             clock=ints,
             offset=ints,
@@ -446,7 +442,7 @@ class FeedbackRows:
         stop = max(start, stop)
         part = slice(start, stop)
         return FeedbackRows(
-            ids=self.ids[part],
+            ids=self.ids.take(part),
             ts=self.ts[part],
             clock=self.clock[part],
             offset=self.offset[part],
@@ -479,7 +475,7 @@ class FeedbackRows:
             for part in parts
         ]
         return FeedbackRows(
-            ids=[one for part in parts for one in part.ids],
+            ids=Ids.concat([part.ids for part in parts]),
             ts=np.concatenate([part.ts for part in parts]),
             clock=np.concatenate([part.clock for part in parts]),
             offset=np.concatenate([part.offset for part in parts]),

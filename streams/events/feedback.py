@@ -11,6 +11,7 @@ from streams.config.pipeline import LimitsConfig
 from streams.events.batches import check_columns, check_length, row_of
 from streams.events.clock import timeline
 from streams.events.columns import Bools, Coded, FeedbackRows, Floats, RawRows
+from streams.events.ids import Ids
 from streams.events.labels import canonical, encode, numbers
 from streams.events.prediction_columns import check_ids
 from streams.events.reasons import Reason, Verdicts
@@ -174,7 +175,7 @@ def feedback_rows(
     origin = order[pick]
     record = places.record[origin]
     return FeedbackRows(
-        ids=kept_ids,
+        ids=Ids.of(kept_ids),
         ts=ts[pick],
         clock=running[origin],
         offset=np.array(chunk.offsets, dtype=np.int64)[record],

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from streams.events.columns import Bools, Ints
+from streams.events.ids import Ids
 from streams.events.partitioner import partition_for
 from streams.wire import Chunk
 
@@ -89,10 +90,10 @@ def _fnv1a(key: bytes, partitions: int) -> int:
 
 
 def sample_placement(
-    ids: list[str], record: Ints, batched: Bools, chunk: Chunk, partitions: int | None
+    ids: Ids, record: Ints, batched: Bools, chunk: Chunk, partitions: int | None
 ) -> tuple[int, str | None]:
     """Check a few evenly spread rows for their partition; see ``check``."""
-    if partitions is None or partitions < 2 or not ids:
+    if partitions is None or partitions < 2 or not len(ids):
         return 0, None
     chosen = np.unique(np.linspace(0, len(ids) - 1, SAMPLE).astype(np.int64)).tolist()
     rows = [(ids[i], chunk.keys[record[i]], bool(batched[i])) for i in chosen]

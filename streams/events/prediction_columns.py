@@ -22,6 +22,7 @@ from streams.events.columns import (
     Floats,
     PredictionBlock,
 )
+from streams.events.ids import Ids
 from streams.events.labels import UNKNOWN, canonical, encode, lookup, numbers
 from streams.events.prediction_codec import Extractor, PredictionCodec
 from streams.events.reasons import Reason, Verdicts
@@ -157,7 +158,7 @@ class Assembler:
         block = PredictionBlock(
             model=shape.model,
             rows=rows,
-            ids=parts.ids,
+            ids=Ids.of(parts.ids),
             ts=ts,
             version=_filled(version, _UNKNOWN_VERSION),
             predicted=predicted,

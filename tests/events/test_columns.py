@@ -16,6 +16,7 @@ from streams.events.columns import (
     PredictionRows,
     RawRows,
 )
+from streams.events.ids import Ids
 from streams.wire import Chunk
 
 MODELS = ("fraud", "price", "rank")
@@ -53,7 +54,7 @@ def prediction_rows(seed: Any, n: Any) -> Any:
             PredictionBlock(
                 model=model,
                 rows=rows,
-                ids=[f"{seed}-{row}" for row in rows],
+                ids=Ids.of([f"{seed}-{row}" for row in rows]),
                 ts=rows * 10,
                 version=coded(words[0].tolist()),
                 predicted=rng.random(m),
@@ -76,7 +77,7 @@ def feedback_rows(seed: Any, n: Any) -> Any:
     words = rng.choice(np.array(["a", "b", "!", None], dtype=object), (3, n))
     truths = {int(row): [str(row)] for row in np.flatnonzero(rng.random(n) < 0.3)}
     return FeedbackRows(
-        ids=[f"{seed}-{row}" for row in range(n)],
+        ids=Ids.of([f"{seed}-{row}" for row in range(n)]),
         ts=np.arange(n),
         clock=np.arange(n),
         offset=np.arange(n) + 3,
@@ -201,7 +202,7 @@ def test_no_block_is_empty_and_no_model_has_two() -> None:
 def test_taking_rows_of_a_block_keeps_their_content() -> None:
     block = prediction_rows(1, 30).blocks[0]
     taken = block.take(np.array([2, 0]), np.array([5, 6]))
-    assert taken.ids == [block.ids[2], block.ids[0]]
+    assert list(taken.ids) == [block.ids[2], block.ids[0]]
     assert taken.rows.tolist() == [5, 6]
     assert spelled(taken.version) == [spelled(block.version)[2], spelled(block.version)[0]]
 

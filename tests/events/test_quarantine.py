@@ -68,7 +68,7 @@ def test_a_rejected_row_of_a_batch_becomes_a_single_event_that_can_be_mended(sco
     assert event["features"] == {"amount": 2.5, "channel": 5}
     mended = build_chunk([event | {"prediction": True}])
     decoded = PredictionIntake(build_settings()).decode(mended, NO_CLOCK, NOW)
-    assert decoded.rows.blocks[0].ids == ["b"]
+    assert list(decoded.rows.blocks[0].ids) == ["b"]
     again = PredictionIntake(build_settings()).decode(build_chunk([output.value]), NO_CLOCK, NOW)
     assert again.rejected[0].reason == "unknown_class"
 

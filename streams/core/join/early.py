@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from streams.events.columns import FeedbackRows, RawRows
+from streams.events.ids import Ids
 from streams.events.quarantine import to_outputs
 from streams.events.reasons import Reason, Rejected
 from streams.wire import Chunk
@@ -101,7 +102,7 @@ class EarlyTruth:
         self._queue.append((number, row.ids[0]))
         return early
 
-    def claim(self, ids: list[str]) -> list[Early]:
+    def claim(self, ids: Ids) -> list[Early]:
         """Take the rows about some predictions, in order of arrival."""
         if not self._by_id:
             return []

@@ -5,22 +5,13 @@ bytes are at most 60 % full. Entries are never deleted one by one: rows expire b
 entries of pages that are gone fall out when the table is rebuilt.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 ABSENT = -1
-
-
-def hash_ids(ids: Sequence[str]) -> Ints:
-    """64-bit hashes of ids, salted per process; shape (len(ids),).
-
-    The interpreter's own hash: keyed, so that nobody can choose ids that collide, and kept by the
-    string, so that a second use is free.
-    """
-    return np.fromiter(map(hash, ids), np.int64, len(ids))
 
 
 class IdIndex:
@@ -50,7 +41,7 @@ class IdIndex:
         return self._used
 
     def _slot(self, hashes: Ints) -> Ints:
-        # Python's string hash is uniform in all its bits.
+        # The ids' hash is uniform in all its bits.
         return hashes & self._mask
 
     def find(self, hashes: Ints) -> Ints:

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.events.ids import Ids as IdColumn
+
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -27,17 +29,6 @@ EXPIRED = 4
 
 LABEL_UNKNOWN = np.nan
 NEVER_EXPIRES = 2**62
-
-
-def encode_ids(ids: Sequence[str]) -> tuple[NDArray[np.uint8], Ints]:
-    """UTF-8 of ids, one after the other, and the bytes of each."""
-    whole = "".join(ids)
-    if whole.isascii():
-        lengths = np.fromiter(map(len, ids), np.int64, len(ids))
-        return np.frombuffer(whole.encode(), np.uint8), lengths
-    encoded = [one.encode() for one in ids]
-    lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
-    return np.frombuffer(b"".join(encoded), np.uint8), lengths
 
 
 class Page:
@@ -98,7 +89,7 @@ class Page:
         """Append rows; the caller has made sure that they fit."""
         start, stop = self.used, self.used + len(rows.ids)
         self._reserve(stop)
-        joined, lengths = encode_ids(rows.ids)
+        joined, lengths = rows.ids.joined(), rows.ids.size
         behind = self._id_used + len(joined)
         if behind > len(self._id_bytes):
             grown = np.zeros(max(behind, len(self._id_bytes) * 3 // 2), dtype=np.uint8)
@@ -192,7 +183,7 @@ class Page:
 class NewRows:
     """Rows to append, all of one model; columns as in :class:`Page`."""
 
-    ids: list[str]
+    ids: IdColumn
     ts: Ints
     group: NDArray[np.int32]
     predicted: Floats
@@ -206,7 +197,7 @@ class NewRows:
     def part(self, start: int, stop: int) -> "NewRows":
         """Rows ``start:stop``."""
         return NewRows(
-            self.ids[start:stop],
+            self.ids.slice(start, stop),
             self.ts[start:stop],
             self.group[start:stop],
             self.predicted[start:stop],

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from streams.core.join.matcher import Changes, LabelChange
 from streams.core.join.pages import NewRows
 from streams.core.join.waiting import OutcomeKey
+from streams.events.ids import Ids
 from streams.wire import Chunk
 
 VERSION = 1
@@ -178,7 +179,8 @@ def _pack_rows(part: NewPage) -> list[Any]:
         part.page,
         part.start,
         part.score_width,
-        rows.ids,
+        rows.ids.joined().tobytes(),
+        _bytes(rows.ids.size),
         _bytes(rows.ts),
         _bytes(rows.group),
         _bytes(rows.predicted),
@@ -188,14 +190,15 @@ def _pack_rows(part: NewPage) -> list[Any]:
 
 
 def _unpack_rows(packed: Sequence[Any]) -> NewPage:
-    model, page, start, width, ids, ts, group, predicted, score, rankings = packed
+    model, page, start, width, ids, sizes, ts, group, predicted, score, rankings = packed
     scores = None
     if score is not None:
         scores = np.frombuffer(score, np.float64)
         if width > 1:
             scores = scores.reshape(-1, width)
+    size = np.frombuffer(sizes, np.int64)
     rows = NewRows(
-        ids,
+        Ids.spans(np.frombuffer(ids, np.uint8), np.cumsum(size) - size, size),
         np.frombuffer(ts, np.int64),
         np.frombuffer(group, np.int32),
         np.frombuffer(predicted, np.float64),

@@ -13,7 +13,7 @@ from streams.core.join.books import Books
 from streams.core.join.bundling import TickNews
 from streams.core.join.early import EarlyTruth, detach
 from streams.core.join.facts import ModelFacts
-from streams.core.join.index import ABSENT, hash_ids
+from streams.core.join.index import ABSENT
 from streams.core.join.matcher import Changes, Matcher
 from streams.core.join.pages import MATCHED, NewRows
 from streams.core.join.reduce_facts import error_series, reduce_facts
@@ -24,6 +24,7 @@ from streams.core.join.unmatched import UnmatchedWriter
 from streams.core.join.waiting import ModelState, Waiting
 from streams.core.partials import ModelNews
 from streams.events.columns import FeedbackRows, PredictionBlock, PredictionRows
+from streams.events.ids import Ids as IdColumn
 from streams.events.quarantine import to_output, to_outputs
 from streams.events.reasons import Rejected
 from streams.wire import Output
@@ -152,22 +153,21 @@ class TickJoin:
         facts: dict[str, ModelFacts],
     ) -> None:
         model = self.model(block.model)
-        hashes = hash_ids(block.ids)
-        known = self.waiting.find(block.ids, hashes)
-        duplicate = self.waiting.repeats(block.ids, hashes)
+        known = self.waiting.find(block.ids)
+        duplicate = self.waiting.repeats(block.ids)
         held = np.flatnonzero(known != ABSENT)
         if len(held):
             duplicate[held] |= self._remembered(known[held], moment)
         if duplicate.any():
             self.books.predictions_duplicate += int(duplicate.sum())
             fresh = np.flatnonzero(~duplicate)
-            block, hashes = block.take(fresh, block.rows[fresh]), hashes[fresh]
+            block = block.take(fresh, block.rows[fresh])
         if not len(block):
             return
         group = model.groups.assign(block)
         score = block.score if model.score_width else None
         rows = NewRows(block.ids, block.ts, group, block.predicted, score, block.ranking)
-        _, placed = self.waiting.add(block.model, model.score_width, rows, hashes)
+        _, placed = self.waiting.add(block.model, model.score_width, rows)
         self.books.predictions_waiting += len(block)
         delta = self.delta
         for part in placed:
@@ -193,7 +193,7 @@ class TickJoin:
             kept[positions] = page.ts[slots] + self.model(page.model).retention >= moment
         return kept
 
-    def _meet_early(self, ids: list[str], moment: int, facts: dict[str, ModelFacts]) -> None:
+    def _meet_early(self, ids: IdColumn, moment: int, facts: dict[str, ModelFacts]) -> None:
         met = self.early.claim(ids)
         if not met:
             return
@@ -207,7 +207,7 @@ class TickJoin:
     # -- feedback ---------------------------------------------------------------------------------
 
     def _take_feedback(self, rows: FeedbackRows, moment: int, facts: dict[str, ModelFacts]) -> None:
-        handles = self.waiting.find(rows.ids, hash_ids(rows.ids))
+        handles = self.waiting.find(rows.ids)
         found = np.flatnonzero(handles != ABSENT)
         by_model: dict[str, list[Ints]] = {}
         late = []

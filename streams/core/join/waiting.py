@@ -1,6 +1,5 @@
 """Predictions in memory: pages, the index of their ids, and what little is kept beside columns."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,9 +7,10 @@ from numpy.typing import NDArray
 
 from streams.config import LoadedModel
 from streams.core.join.groups import Groups
-from streams.core.join.index import ABSENT, IdIndex, hash_ids
-from streams.core.join.pages import PAGE_BITS, PAGE_ROWS, NewRows, PageStore, Placed, encode_ids
+from streams.core.join.index import ABSENT, IdIndex
+from streams.core.join.pages import PAGE_BITS, PAGE_ROWS, NewRows, PageStore, Placed
 from streams.core.layout import Layout, layout_of
+from streams.events.ids import Ids as IdColumn
 
 Ints = NDArray[np.int64]
 OutcomeKey = tuple[int, str, int]
@@ -66,17 +66,17 @@ class Waiting:
         # counting a label for the wrong prediction is not an answer.
         self._collided: dict[str, int] = {}
 
-    def find(self, ids: Sequence[str], hashes: Ints) -> Ints:
+    def find(self, ids: IdColumn) -> Ints:
         """Handle of each id, ABSENT where it is not remembered."""
-        handles = self._find(ids, hashes)
+        handles = self._find(ids)
         if self._collided:
             # The id that holds the hash may be gone, and with it the entry.
             for i in np.flatnonzero(handles == ABSENT).tolist():
                 handles[i] = self._collided.get(ids[i], ABSENT)
         return handles
 
-    def _find(self, ids: Sequence[str], hashes: Ints) -> Ints:
-        handles = self.index.find(hashes)
+    def _find(self, ids: IdColumn) -> Ints:
+        handles = self.index.find(ids.hashes)
         held = np.flatnonzero(handles != ABSENT)
         if not len(held):
             return handles
@@ -85,51 +85,47 @@ class Waiting:
         held = held[alive]
         for _, page, positions, slots in self.store.by_page(handles[held]):
             rows = held[positions]
-            same = page.same_ids(slots, *encode_ids([ids[i] for i in rows.tolist()]))
+            asked = ids.take(rows)
+            same = page.same_ids(slots, asked.joined(), asked.size)
             handles[rows[~same]] = ABSENT
         return handles
 
-    def add(
-        self, model: str, score_width: int, rows: NewRows, hashes: Ints
-    ) -> tuple[Ints, list[Placed]]:
+    def add(self, model: str, score_width: int, rows: NewRows) -> tuple[Ints, list[Placed]]:
         """Remember new predictions, whose ids are distinct and not remembered yet."""
         handles, placed = self.store.append(model, score_width, rows)
-        self._point(rows.ids, hashes, handles)
+        self._point(rows.ids, handles)
         return handles, placed
 
     def put_back(self, page: int, start: int, model: str, score_width: int, rows: NewRows) -> None:
         """Restore rows to where they were."""
         self.store.restore(page, start, model, score_width, rows)
         handles = np.arange(start, start + len(rows), dtype=np.int64) + (page << PAGE_BITS)
-        self._point(rows.ids, hash_ids(rows.ids), handles)
+        self._point(rows.ids, handles)
 
-    def _point(self, ids: Sequence[str], hashes: Ints, handles: Ints) -> None:
+    def _point(self, ids: IdColumn, handles: Ints) -> None:
         if self._collided:
             for one in ids:
                 self._collided.pop(one, None)
-        before = self.index.find(hashes)
+        before = self.index.find(ids.hashes)
         taken = np.flatnonzero(before != ABSENT)
         taken = taken[self.store.alive(before[taken])] if len(taken) else taken
         if len(taken):
-            self._point_taken(ids, hashes, handles, before, taken)
-            free = np.ones(len(hashes), dtype=np.bool_)
+            self._point_taken(ids, handles, before, taken)
+            free = np.ones(len(ids), dtype=np.bool_)
             free[taken] = False
-            hashes, handles = hashes[free], handles[free]
-            ids = [ids[i] for i in np.flatnonzero(free).tolist()]
-        self.index.put(hashes, handles)
-        lost = np.flatnonzero(self.index.find(hashes) != handles)
+            ids, handles = ids.take(free), handles[free]
+        self.index.put(ids.hashes, handles)
+        lost = np.flatnonzero(self.index.find(ids.hashes) != handles)
         for i in lost.tolist():
             self._collided[ids[i]] = int(handles[i])
 
-    def _point_taken(
-        self, ids: Sequence[str], hashes: Ints, handles: Ints, before: Ints, taken: Ints
-    ) -> None:
+    def _point_taken(self, ids: IdColumn, handles: Ints, before: Ints, taken: Ints) -> None:
         """Hashes that lead somewhere: the same id past its retention, or another id."""
         for i in taken.tolist():
             handle = int(before[i])
             page = self.store.pages[handle >> PAGE_BITS]
-            if page.id_bytes(handle & (PAGE_ROWS - 1)) == ids[i].encode():
-                self.index.put(hashes[i : i + 1], handles[i : i + 1])
+            if page.id_bytes(handle & (PAGE_ROWS - 1)) == ids.bytes_of(i):
+                self.index.put(ids.hashes[i : i + 1], handles[i : i + 1])
             else:
                 self._collided[ids[i]] = int(handles[i])
 
@@ -142,8 +138,9 @@ class Waiting:
                 one: handle for one, handle in self._collided.items() if handle >> PAGE_BITS != page
             }
 
-    def repeats(self, ids: Sequence[str], hashes: Ints) -> NDArray[np.bool_]:
+    def repeats(self, ids: IdColumn) -> NDArray[np.bool_]:
         """Mark ids that stand in the list before."""
+        hashes = ids.hashes
         unique, first = np.unique(hashes, return_index=True)
         repeated = np.zeros(len(hashes), dtype=np.bool_)
         if len(unique) == len(hashes):

@@ -8,25 +8,31 @@ from core.join.topics import MODELS, settings_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.core.join import waiting as waiting_module
 from streams.core.join.groups import CAP_FACTOR, MISSING_VALUE, OTHER_VALUE, Groups
-from streams.core.join.index import ABSENT, IdIndex, hash_ids
+from streams.core.join.index import ABSENT, IdIndex
 from streams.core.join.pages import PAGE_BITS, PAGE_ROWS, NewRows, PageStore
 from streams.core.join.waiting import Waiting
 from streams.events.columns import MISSING, Coded, PredictionBlock
+from streams.events.ids import Ids
 
 IDS = [*"abcdefghij", "é", "日本", "x" * 300, "🙂🙂", "\x00", "a\x00b"]
 HASHES = {
-    "the interpreter's": hash_ids,
+    "its own": lambda ids: ids.hashes,
     "one for all": lambda ids: np.full(len(ids), 7, dtype=np.int64),
-    "by length": lambda ids: np.array([len(one) for one in ids], dtype=np.int64),
+    "by length": lambda ids: ids.size,
 }
 
 
-def rows_of(ids: list[str], ts: int = 0) -> NewRows:
+def hashed(ids: list[str], kind: str = "its own") -> Ids:
+    column = Ids.of(ids)
+    column.hashes = HASHES[kind](column)
+    return column
+
+
+def rows_of(ids: list[str], ts: int = 0, kind: str = "its own") -> NewRows:
     n = len(ids)
     return NewRows(
-        list(ids), np.full(n, ts, dtype=np.int64), np.zeros(n, dtype=np.int32), np.zeros(n)
+        hashed(ids, kind), np.full(n, ts, dtype=np.int64), np.zeros(n, dtype=np.int32), np.zeros(n)
     )
 
 
@@ -83,7 +89,6 @@ def test_the_index_grows_and_forgets_the_dead() -> None:
 def test_predictions_are_found_by_id_even_when_hashes_collide(
     kind: str, steps: list[tuple[list[str], str]]
 ) -> None:
-    hashes = HASHES[kind]
     waiting = Waiting()
     model: dict[str, int] = {}
     models = 0
@@ -91,7 +96,7 @@ def test_predictions_are_found_by_id_even_when_hashes_collide(
         if what == "add":
             fresh = [one for one in ids if one not in model]
             if fresh:
-                handles, _ = waiting.add(f"m{models}", 0, rows_of(fresh), hashes(fresh))
+                handles, _ = waiting.add(f"m{models}", 0, rows_of(fresh, kind=kind))
                 model.update(zip(fresh, handles.tolist(), strict=True))
         elif what == "drop" and waiting.store.pages:
             page = min(waiting.store.pages)
@@ -99,18 +104,18 @@ def test_predictions_are_found_by_id_even_when_hashes_collide(
             model = {one: h for one, h in model.items() if h >> PAGE_BITS != page}
         else:
             models += 1
-        found = waiting.find(IDS, hashes(IDS))
+        found = waiting.find(hashed(IDS, kind))
         assert found.tolist() == [model.get(one, ABSENT) for one in IDS]
 
 
-def test_rows_put_back_are_found_under_other_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_put_back_are_found_under_other_hashes() -> None:
     first = Waiting()
-    handles, placed = first.add("m", 0, rows_of(IDS), hash_ids(IDS))
-    monkeypatch.setattr(waiting_module, "hash_ids", HASHES["one for all"])
+    handles, placed = first.add("m", 0, rows_of(IDS))
     second = Waiting()
     for part in placed:
+        part.rows.ids.hashes[:] = 7
         second.put_back(part.page, part.start, "m", 0, part.rows)
-    assert second.find(IDS, HASHES["one for all"](IDS)).tolist() == handles.tolist()
+    assert second.find(hashed(IDS, "one for all")).tolist() == handles.tolist()
 
 
 @given(
@@ -135,7 +140,7 @@ def test_ids_come_back_from_pages_as_they_went_in(
         for i, (s, o) in enumerate(zip(slots.tolist(), others, strict=True))
     ]
     wanted = [whole[s] == o for s, o in zip(slots.tolist(), mixed, strict=True)]
-    assert page.same_ids(slots, *waiting_module.encode_ids(mixed)).tolist() == wanted
+    assert page.same_ids(slots, Ids.of(mixed).joined(), Ids.of(mixed).size).tolist() == wanted
 
 
 def test_many_rows_fill_page_after_page_and_only_whole_pages_go() -> None:
@@ -180,7 +185,7 @@ def block_of(countries: list[str | None], version: str = "1") -> PredictionBlock
     codes = [MISSING if c is None else values.index(c) for c in countries]
     nothing: Any = np.zeros((n, 0))
     return PredictionBlock(
-        model="m", rows=np.arange(n), ids=[""] * n, ts=np.zeros(n, dtype=np.int64),
+        model="m", rows=np.arange(n), ids=Ids.of([""] * n), ts=np.zeros(n, dtype=np.int64),
         version=Coded([version], np.zeros(n, dtype=np.int32)), predicted=np.zeros(n), score=None,
         ranking=None, numeric=nothing, numeric_bad=None, categorical=[],
         tags={"country": Coded(values, np.array(codes, dtype=np.int32))},
