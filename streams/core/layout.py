@@ -64,9 +64,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import msgspec
+import numpy as np
 
 from streams.config import LoadedModel
-from streams.core.bins import BinGrid, Bins, probability_bins
+from streams.core.bins import BinGrid, Bins, FloatArray, probability_bins
 from streams.profile.model import CategoricalReference, NumericReference
 
 CALIBRATION_RANGES = 10
@@ -121,14 +122,25 @@ class Layout:
         return _offsets([0 if bins is None else len(bins) for bins in self.feature_bins])
 
     @cached_property
+    def limits(self) -> tuple[FloatArray, FloatArray]:
+        """Lowest and highest allowed value of each numeric feature."""
+        low, high = np.array(self.ranges, dtype=np.float64).reshape(-1, 2).T
+        return low.copy(), high.copy()
+
+    @cached_property
     def grid(self) -> BinGrid:
-        """The numeric features' bins, to be assigned together."""
+        """The numeric features' bins, side by side."""
         return BinGrid(self.feature_bins)
 
     @cached_property
     def category_offsets(self) -> tuple[int, ...]:
         """Where each categorical feature's counts begin in ``categories``; one more for the end."""
         return _offsets([len(categories) + 1 for categories in self.categories])
+
+    @cached_property
+    def category_positions(self) -> tuple[dict[str, int], ...]:
+        """Position of each known category among its feature's."""
+        return tuple({name: i for i, name in enumerate(known)} for known in self.categories)
 
 
 def _offsets(widths: list[int]) -> tuple[int, ...]:

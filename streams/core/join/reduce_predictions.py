@@ -3,18 +3,24 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.sketches.frequent_items import FrequentItems
-from detectors.sketches.hyperloglog import HyperLogLog
-from detectors.sketches.log_buckets import log_keys
-from streams.core.join.cells import Cells, cells_of
+from detectors.sketches.log_buckets import log_key
+from streams.compiled import kernel
+from streams.core.bins import cell_of, edges_up_to
+from streams.core.join.arrays import plain
+from streams.core.join.cells import Cells, View, cells_of
+from streams.core.join.counting import NO_KEY, count_keys, moments, roll_up
 from streams.core.join.groups import Groups
+from streams.core.join.reduce_categorical import distinct_values, reduce_categorical
 from streams.core.join.reduce_numeric import reduce_numeric
 from streams.core.layout import CLASS_TASKS, Layout
-from streams.core.partials import PREDICTION_TIME, CellTable, SparseColumn
-from streams.events.columns import MISSING, WRONG_TYPE, Coded, PredictionBlock
+from streams.core.partials import PREDICTION_TIME, CellTable
+from streams.events.columns import MISSING, Coded, PredictionBlock
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+
+_COUNTS = 3
+_NO_SCORES: Floats = np.zeros((0, 1))
 
 
 def reduce_predictions(
@@ -36,11 +42,11 @@ def reduce_predictions(
     Returns:
         The traffic table, and the inputs table unless the model has no features.
     """
-    panes = block.ts - block.ts % layout.pane
-    cells = cells_of(PREDICTION_TIME, groups, group, panes)
+    cells = cells_of([View(PREDICTION_TIME, block.ts)], groups, group, layout.pane)
     traffic = _traffic(layout, block, cells)
     if distinct is not None:
-        traffic.sketches["distinct"] = _distinct(_column(layout, block, distinct), cells)
+        column = _column(layout, block, distinct)
+        traffic.sketches["distinct"] = distinct_values(column, cells)
     if not layout.numeric and not layout.categorical:
         return traffic, None
     return traffic, _inputs(layout, block, cells)
@@ -61,121 +67,107 @@ def _column(layout: Layout, block: PredictionBlock, name: str) -> Coded:
 
 
 def _traffic(layout: Layout, block: PredictionBlock, cells: Cells) -> CellTable:
-    score = block.score
-    if score is None:
-        scored = np.zeros(0, dtype=np.int64)
-    else:
-        usable = ~np.isnan(score if score.ndim == 1 else score[:, 0])
-        scored = np.flatnonzero(usable)
-    predicted = np.flatnonzero(~np.isnan(block.predicted))
-    table = CellTable(cells.keys)
-    table.dense["counts"] = np.stack(
-        [
-            cells.count(),
-            cells.count(block.error.astype(np.float64)),
-            cells.count(rows=scored),
-        ],
-        axis=1,
+    rows = len(block)
+    classes = len(layout.classes) if layout.task in CLASS_TASKS else 0
+    sums = np.zeros((len(cells.of_sets), _COUNTS + classes))
+    # Keys of scores, predictions and latencies; a table has the statistics that some row has.
+    keys = np.empty((3, rows, 1), dtype=np.int64)
+    used = np.zeros(3, dtype=np.int64)
+    score, bins = block.score, layout.score_bins
+    _reduce(
+        cells.sets[0],
+        plain(block.error),
+        plain(block.predicted),
+        _NO_SCORES if score is None else plain(score.reshape(rows, -1)),
+        plain(block.latency),
+        layout.task == "binary",
+        layout.task == "regression",
+        bins.low,
+        bins.scale,
+        bins.table,
+        bins.edges,
+        sums,
+        keys,
+        used,
     )
-    if layout.task in CLASS_TASKS:
-        codes = block.predicted[predicted].astype(np.int64)
-        table.dense["classes"] = cells.count_by(codes, len(layout.classes), rows=predicted)
-    if layout.task == "binary" and score is not None and len(scored):
-        table.sparse["score"] = _sparse(cells, scored, layout.score_bins.assign(score[scored]))
-    if layout.task == "regression" and len(predicted):
-        values = block.predicted[predicted]
-        table.sparse["prediction"] = _sparse(cells, predicted, log_keys(values))
-        table.moments["prediction"] = cells.moments(values, None, predicted)
+    scored, numbers, timed = used.tolist()
+    table = CellTable(cells.keys)
+    summed = roll_up(sums, cells)
+    table.dense["counts"] = summed[:, :_COUNTS].copy()
+    if classes:
+        table.dense["classes"] = summed[:, _COUNTS:].copy()
+    if scored:
+        table.sparse["score"] = count_keys(cells, keys[0])
+    if numbers:
+        table.sparse["prediction"] = count_keys(cells, keys[1])
+        table.moments["prediction"] = moments(cells, block.predicted)
         if layout.prediction_bins is not None:
-            table.dense["prediction_bins"] = cells.count_by(
-                layout.prediction_bins.assign(values), len(layout.prediction_bins), rows=predicted
-            )
-    timed = np.flatnonzero(~np.isnan(block.latency))
-    if len(timed):
-        table.sparse["latency"] = _sparse(cells, timed, log_keys(block.latency[timed]))
+            table.dense["prediction_bins"] = _prediction_bins(layout, block, cells)
+    if timed:
+        table.sparse["latency"] = count_keys(cells, keys[2])
     return table
 
 
-def _sparse(cells: Cells, rows: Ints, keys: Ints) -> SparseColumn:
-    of, _ = cells.pairs(rows, None)
-    return SparseColumn.count(of, np.repeat(keys, cells.of_rows.shape[1]), None)
+def _prediction_bins(layout: Layout, block: PredictionBlock, cells: Cells) -> Floats:
+    assert layout.prediction_bins is not None  # noqa: S101 - asked for only then
+    known = np.flatnonzero(~np.isnan(block.predicted))
+    sums = np.zeros((len(cells.of_sets), len(layout.prediction_bins)))
+    np.add.at(
+        sums, (cells.sets[0][known], layout.prediction_bins.assign(block.predicted[known])), 1
+    )
+    return roll_up(sums, cells)
 
 
-def _distinct(column: Coded, cells: Cells) -> list[bytes | None]:
-    of, _ = cells.pairs(None, None)
-    codes = np.repeat(column.codes, cells.of_rows.shape[1])
-    sketches: list[bytes | None] = []
-    for cell in range(len(cells)):
-        used = np.unique(codes[of == cell])
-        sketches.append(_hyperloglog([column.values[c] for c in used.tolist() if c >= 0]))
-    return sketches
-
-
-def _hyperloglog(values: list[str]) -> bytes | None:
-    if not values:
-        return None
-    sketch = HyperLogLog()
-    # In order of value: the codes' order depends on how the topic was cut into chunks.
-    sketch.update_many(sorted(values))
-    return sketch.to_bytes()
+@kernel
+def _reduce(
+    sets: Ints,
+    error: NDArray[np.bool_],
+    predicted: Floats,
+    score: Floats,
+    latency: Floats,
+    binary: bool,  # noqa: FBT001 - kernels take arguments by place
+    regression: bool,  # noqa: FBT001 - likewise
+    low: float,
+    scale: float,
+    table: Ints,
+    edges: Floats,
+    sums: Floats,
+    keys: Ints,
+    used: Ints,
+) -> None:
+    """Fill counts and classes by set, and the keys of each row; ``used`` counts the keys."""
+    for i in range(len(sets)):
+        own = sets[i]
+        sums[own, 0] += 1.0
+        if error[i]:
+            sums[own, 1] += 1.0
+        keys[:, i, 0] = NO_KEY
+        if len(score) and not np.isnan(score[i, 0]):
+            sums[own, 2] += 1.0
+            if binary:
+                cell = cell_of(score[i, 0], low, scale, len(table) - 1)
+                keys[0, i, 0] = edges_up_to(score[i, 0], edges, table[cell], table[cell + 1])
+                used[0] += 1
+        if not np.isnan(predicted[i]):
+            if regression:
+                keys[1, i, 0] = log_key(predicted[i])
+                used[1] += 1
+            elif sums.shape[1] > _COUNTS:
+                sums[own, _COUNTS + np.int64(predicted[i])] += 1.0
+        if not np.isnan(latency[i]):
+            keys[2, i, 0] = log_key(latency[i])
+            used[2] += 1
 
 
 def _inputs(layout: Layout, block: PredictionBlock, cells: Cells) -> CellTable:
     # Features are summarised for the whole model only: column 0.
-    whole, cell = np.unique(cells.of_rows[:, 0], return_inverse=True)
-    table = CellTable([cells.keys[i] for i in whole.tolist()])
+    whole = sorted(set(cells.of_sets[:, 0].tolist()))
+    number = np.zeros(len(cells), dtype=np.int64)
+    number[whole] = np.arange(len(whole))
+    cell = number[cells.of_sets[:, 0]][cells.sets[0]]
+    table = CellTable([cells.keys[i] for i in whole])
     if layout.numeric:
         reduce_numeric(layout, block, cell, table)
     if layout.categorical:
-        _categorical(layout, block, cell, table)
+        reduce_categorical(layout, block, cell, table)
     return table
-
-
-def _categorical(layout: Layout, block: PredictionBlock, cell: Ints, table: CellTable) -> None:
-    count = len(table)
-    width = len(layout.categorical)
-    stats = np.zeros((count, width, 4))
-    categories = np.zeros((count, layout.category_offsets[-1]))
-    for g, (name, known) in enumerate(zip(layout.categorical, layout.categories, strict=True)):
-        column = block.categorical[g]
-        present = column.codes >= 0
-        stats[:, g, 0] = np.bincount(cell, present, count)
-        stats[:, g, 1] = np.bincount(cell, column.codes == MISSING, count)
-        stats[:, g, 2] = np.bincount(cell, column.codes == WRONG_TYPE, count)
-        position = {category: i for i, category in enumerate(known)}
-        place = np.array(
-            [position.get(value, len(known)) for value in column.values], dtype=np.int64
-        )
-        frequent: list[bytes | None] = []
-        distinct: list[bytes | None] = []
-        by_value = np.zeros((count, len(column.values)))
-        if len(column.values):
-            flat = cell[present] * len(column.values) + column.codes[present]
-            counted = np.bincount(flat, minlength=by_value.size).astype(np.float64)
-            by_value = counted.reshape(by_value.shape)
-            size = len(known) + 1
-            start = layout.category_offsets[g]
-            for c in range(count):
-                categories[c, start : start + size] = np.bincount(place, by_value[c], size)
-            if layout.closed[g]:
-                stats[:, g, 3] = categories[:, start + size - 1]
-        for c in range(count):
-            counts = {
-                column.values[v]: int(by_value[c, v]) for v in np.flatnonzero(by_value[c]).tolist()
-            }
-            frequent.append(_frequent(counts))
-            distinct.append(_hyperloglog(list(counts)))
-        table.sketches[f"frequent:{name}"] = frequent
-        table.sketches[f"distinct:{name}"] = distinct
-    table.dense["categorical"] = stats.reshape(count, width * 4)
-    table.dense["categories"] = categories
-
-
-def _frequent(counts: dict[str, int]) -> bytes | None:
-    if not counts:
-        return None
-    sketch = FrequentItems()
-    # In order of value: what the sketch forgets when it is full depends on the order.
-    for value, n in sorted(counts.items()):
-        sketch.update(value, n)
-    return sketch.to_bytes()
