@@ -1,6 +1,7 @@
 # make demo   the main job on one machine, nothing to install but Python
 # make test   everything that the project checks
 # make bench  speed, side by side with the floor and stock Faust (needs a real Kafka)
+# make chaos  exactly once, through kills, rebalances and broken disks (needs a real Kafka)
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DATA := .driftline/data
 
-.PHONY: demo test lint bench clean data kafka
+.PHONY: demo test lint bench chaos clean data kafka
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Driftline needs Python 3.11 to 3.13; this is " + sys.version.split()[0] + ". Name another with make PYTHON=python3.12 ...")'
@@ -40,6 +41,9 @@ test: $(STAMP) data
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/bench.py $(ARGS)
+
+chaos: $(STAMP)
+	$(BIN)/python benchmarks/run_chaos.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) .driftline build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,21 @@
+"""The short form of the proof, on a real Apache Kafka."""
+
+from pathlib import Path
+
+import pytest
+from chaos.scenarios import quick
+from chaos.trial import Outcome, Terms
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+
+
+@pytest.mark.usefixtures("kafka")
+def test_everything_is_counted_exactly_once_through_kills_a_zombie_and_a_rebalance(
+    tmp_path: Path,
+) -> None:
+    outcome = Outcome("quick")
+    quick(Terms(tmp_path, "at_least_once", rate=400.0, seed=1, replay=False), outcome, 2)
+    assert outcome.faults == []
+    assert outcome.rounds >= 5
+    assert outcome.checked["windows counted"] > 100
+    assert outcome.checked["offset samples"] > 0
