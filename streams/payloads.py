@@ -6,6 +6,7 @@ Readers must ignore fields that they do not know. All times are RFC 3339 in UTC 
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -19,6 +20,7 @@ Number = int | float
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+@lru_cache(maxsize=4096)
 def rfc3339(ms: int) -> str:
     """Write milliseconds since the epoch as RFC 3339 in UTC.
 

@@ -10,6 +10,7 @@ Example:
 """
 
 from detectors.distances.base import Distance
+from detectors.distances.batch import BATCHED, compute_many
 from detectors.distances.chi_square import chi_square
 from detectors.distances.hellinger import hellinger
 from detectors.distances.jensen_shannon import jensen_shannon
@@ -19,10 +20,12 @@ from detectors.distances.registry import NAMES, compute
 from detectors.distances.wasserstein import wasserstein
 
 __all__ = [
+    "BATCHED",
     "NAMES",
     "Distance",
     "chi_square",
     "compute",
+    "compute_many",
     "contributions",
     "hellinger",
     "jensen_shannon",

@@ -1,6 +1,6 @@
 """Sums by integer key as two sorted columns, and how they are added up."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Self
 
 import numpy as np
@@ -48,6 +48,42 @@ def _merge(
         j += 1
         size += 1
     return size
+
+
+@kernel
+def _merge_runs(
+    keys: IntArray,
+    amounts: FloatArray,
+    spare_keys: IntArray,
+    spare_amounts: FloatArray,
+    bounds: IntArray,
+) -> tuple[int, bool]:
+    """Merge runs two by two until one is left.
+
+    Returns its length, and whether it is in the spare columns.
+    """
+    runs, swapped = len(bounds) - 1, False
+    while runs > 1:
+        size, merged = 0, 0
+        for run in range(0, runs, 2):
+            low, middle = bounds[run], bounds[run + 1]
+            high = bounds[run + 2] if run + 2 <= runs else middle
+            bounds[merged] = size
+            merged += 1
+            size += _merge(
+                keys[low:middle],
+                amounts[low:middle],
+                keys[middle:high],
+                amounts[middle:high],
+                spare_keys[size:],
+                spare_amounts[size:],
+            )
+        bounds[merged] = size
+        runs = merged
+        keys, spare_keys = spare_keys, keys
+        amounts, spare_amounts = spare_amounts, amounts
+        swapped = not swapped
+    return bounds[runs], swapped
 
 
 class Sums(Mapping[int, float]):
@@ -122,11 +158,20 @@ class Sums(Mapping[int, float]):
         return Sums(self.at[first:last] - low, self.amounts[first:last])
 
 
-def total(parts: Sequence[Sums]) -> Sums:
-    """Add sums up, neighbours first: a fixed order, and each is read a few times at most."""
-    if not parts:
-        return Sums.none()
-    while len(parts) > 1:
-        pairs = [parts[i].plus(parts[i + 1]) for i in range(0, len(parts) - 1, 2)]
-        parts = pairs if len(parts) % 2 == 0 else [*pairs, parts[-1]]
-    return parts[0]
+def total(keys: IntArray, amounts: FloatArray, bounds: IntArray) -> Sums:
+    """Add runs of ascending keys up, neighbours first: a fixed order, and few passes.
+
+    Args:
+        keys: the keys of all runs, one run after the other; overwritten.
+        amounts: their amounts, likewise.
+        bounds: where each run begins, and where the last one ends; overwritten.
+
+    >>> runs = np.array([1, 3, 1, 2]), np.array([1.0, 2.0, 0.5, 4.0]), np.array([0, 2, 4])
+    >>> dict(total(*runs))
+    {1: 1.5, 2: 4.0, 3: 2.0}
+    """
+    spare_keys, spare_amounts = np.empty_like(keys), np.empty_like(amounts)
+    size, swapped = _merge_runs(keys, amounts, spare_keys, spare_amounts, bounds)
+    if swapped:
+        keys, amounts = spare_keys, spare_amounts
+    return Sums(keys[:size].copy(), amounts[:size].copy())

@@ -11,7 +11,7 @@ from detectors.sketches.frequent_items import FrequentItems
 from detectors.sketches.hyperloglog import HyperLogLog
 from streams.compiled import kernel
 from streams.core.partials import CellKey, CellTable, FloatArray, IntArray, SparseColumn
-from streams.core.sums import Sums, total
+from streams.core.sums import total
 
 _KEY_BITS = 32
 _KEY_ZERO = 1 << 31
@@ -49,6 +49,31 @@ def _merge_rows(values: FloatArray, rows: IntArray, out: FloatArray) -> None:
                 out[row, at + 1] += delta * share
             out[row, at + 2] += values[i, at + 2] + delta * delta * out[row, at] * share
             out[row, at] = weight
+
+
+@kernel
+def _compose(
+    pairs: IntArray, cells: IntArray, bounds: IntArray, rows: IntArray, starts: IntArray
+) -> bool:
+    """Put the row of the whole in front of each key.
+
+    Args:
+        pairs: keys of all columns, one column after the other; overwritten.
+        cells: the cell of each within its own table.
+        bounds: where each column begins, and where the last one ends.
+        rows: rows of the whole by cell, one table after the other.
+        starts: where the rows of each table begin.
+
+    Returns whether each column still ascends.
+    """
+    ascending = True
+    for column in range(len(bounds) - 1):
+        for i in range(bounds[column], bounds[column + 1]):
+            row = rows[starts[column] + cells[i]]
+            pairs[i] = (row << _KEY_BITS) + (pairs[i] + _KEY_ZERO)
+            if i > bounds[column] and pairs[i] < pairs[i - 1]:
+                ascending = False
+    return ascending
 
 
 def combined(tables: Sequence[CellTable]) -> CellTable:
@@ -100,17 +125,22 @@ def _gathered(
 
 def _added(name: str, parts: Sequence[Part]) -> SparseColumn:
     """Add the pairs of a statistic up, as sums by cell and key in one."""
-    found = []
-    for table, rows in parts:
-        column = table.sparse.get(name)
-        if column is not None:
-            pairs = (rows[column.cells] << _KEY_BITS) + (column.keys + _KEY_ZERO)
-            amounts = column.sums
-            if (np.diff(rows) < 0).any():
-                order = np.argsort(pairs)
-                pairs, amounts = pairs[order], amounts[order]
-            found.append(Sums(pairs, amounts))
-    sums = total(found)
+    found = [(table.sparse[name], rows) for table, rows in parts if name in table.sparse]
+    columns = [column for column, _ in found]
+    bounds = np.cumsum([0, *(len(column.keys) for column in columns)])
+    pairs = np.concatenate([column.keys for column in columns])
+    amounts = np.concatenate([column.sums for column in columns])
+    ascending = _compose(
+        pairs,
+        np.concatenate([column.cells for column in columns]),
+        bounds,
+        np.concatenate([rows for _, rows in found]),
+        np.cumsum([0, *(len(rows) for _, rows in found)]),
+    )
+    if not ascending:
+        order = np.lexsort((pairs, np.repeat(np.arange(len(columns)), np.diff(bounds))))
+        pairs, amounts = pairs[order], amounts[order]
+    sums = total(pairs, amounts, bounds)
     keys = (sums.at & ((1 << _KEY_BITS) - 1)) - _KEY_ZERO
     return SparseColumn(sums.at >> _KEY_BITS, keys, sums.amounts)
 

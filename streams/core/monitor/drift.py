@@ -1,12 +1,13 @@
 """How far a window's distributions are from the reference profile's."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
-from detectors.distances import NAMES
+from detectors.distances import BATCHED, NAMES, compute_many
+from detectors.distances import Distance as Measured
 from streams.config.settings import LoadedModel
 from streams.core.bins import Bins
 from streams.core.layout import Layout
@@ -57,22 +58,14 @@ class Column:
         values = cell.dense.get(self.statistic)
         return None if values is None else np.maximum(values[self.part], 0.0)
 
-    def compare(self, name: str, counts: FloatArray, most_bins: int) -> Distance | None:
-        """One distance; None where it has no meaning for the column."""
-        reference, n = self.reference, float(counts.sum())
-        options = {}
+    def histograms(self, counts: FloatArray, most_bins: int) -> tuple[FloatArray, FloatArray]:
+        """Reference and current rows for the distances that many bins make noisier."""
+        n = float(counts.sum())
         if self.edges is None:
-            if name in ORDERED:
-                return None
-            reference, counts = _without_rare(reference, counts, n)
-        elif name == "wasserstein":
-            options["edges"] = self.edges
-        elif name not in ORDERED:
-            wanted = int(min(max(n // _ROWS_PER_BIN, _FEWEST_BINS), most_bins))
-            groups, reference = self._grouped(wanted)
-            counts = _together(groups, counts)
-        found = NAMES[name](reference, counts, **options)
-        return Distance(value=found.value, n=found.n_current, p_value=found.p_value)
+            return _without_rare(self.reference, counts, n)
+        wanted = int(min(max(n // _ROWS_PER_BIN, _FEWEST_BINS), most_bins))
+        groups, reference = self._grouped(wanted)
+        return reference, _together(groups, counts)
 
     def _grouped(self, wanted: int) -> tuple[IntArray, FloatArray]:
         """Put bins together to about ``wanted`` equally filled groups.
@@ -117,20 +110,38 @@ class DriftMeter:
 
     def measure(self, cells: Mapping[Table, Cell | None]) -> dict[str, dict[str, Distance]]:
         """Distances by column and name, of columns with enough rows."""
-        found = {}
+        present = []
         for column in self._columns:
             cell = cells.get(column.table)
             counts = None if cell is None else column.counts(cell)
-            if counts is None or counts.sum() < self._config.min_rows:
-                continue
-            distances = {
-                name: distance
-                for name in self._config.distances
-                if (distance := column.compare(name, counts, self._config.bins)) is not None
-            }
-            if distances:
-                found[column.name] = distances
-        return found
+            if counts is not None and counts.sum() >= self._config.min_rows:
+                present.append((column, counts, column.histograms(counts, self._config.bins)))
+        found: dict[str, dict[str, Distance]] = {column.name: {} for column, *_ in present}
+        for name in self._config.distances:
+            if name in ORDERED:
+                pairs = [(c, (c.reference, n)) for c, n, _ in present if c.edges is not None]
+            else:
+                pairs = [(column, histograms) for column, _, histograms in present]
+            for column, distance in _compare(name, pairs):
+                found[column.name][name] = Distance(
+                    value=distance.value, n=distance.n_current, p_value=distance.p_value
+                )
+        return {column: distances for column, distances in found.items() if distances}
+
+
+def _compare(
+    name: str, pairs: Sequence[tuple[Column, tuple[FloatArray, FloatArray]]]
+) -> Iterator[tuple[Column, Measured]]:
+    """One distance of all columns."""
+    if name in BATCHED:
+        references = [reference for _, (reference, _) in pairs]
+        currents = [current for _, (_, current) in pairs]
+        distances = compute_many(name, references, currents)
+        yield from zip((column for column, _ in pairs), distances, strict=True)
+        return
+    for column, (reference, current) in pairs:
+        options = {"edges": column.edges} if name == "wasserstein" else {}
+        yield column, NAMES[name](reference, current, **options)
 
 
 def _together(groups: IntArray, counts: FloatArray) -> FloatArray:

@@ -96,11 +96,21 @@ class Publisher:
         self._meter = Meter(model, layout)
         self._names = [window.name for window in model.windows]
         self._records: dict[tuple[str, int], dict[Series, Record]] = {}
+        self._silent: dict[int, Content] = {}
+        """What is measured where nothing happened, by size of the window."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is held and nothing will be revised: all windows would be silent."""
+        return not self._records and not any(self._panes.values())
 
     def publish(self, due: Due, moment: int) -> Iterator[WindowClosed]:
         """Measure a window whose stage is due; segments first, then versions, then everything."""
         window = self._schedule.windows[due.window]
-        if due.stage is Stage.ARRIVED:
+        if self.idle:
+            if due.stage is Stage.FIRST:
+                yield self._silence(due, window, moment)
+        elif due.stage is Stage.ARRIVED:
             yield from self._arrived(due, window, moment)
         else:
             yield from self._predicted(due, window, moment)
@@ -122,10 +132,6 @@ class Publisher:
     def _predicted(self, due: Due, window: WindowConfig, moment: int) -> Iterator[WindowClosed]:
         key = (self._names[due.window], due.start)
         records = self._records.get(key, {})
-        if not records and not any(self._panes.values()):
-            if due.stage is Stage.FIRST:
-                yield self._silence(due, window, moment)
-            return
         final = due.stage is Stage.FINAL
         settled = due.stage is not Stage.SETTLE and moment > due.end + self._schedule.settle_delay
         quality = Cells(self._panes["quality"], due.start, due.end)
@@ -185,8 +191,11 @@ class Publisher:
             yield self._silence(due, window, moment)
 
     def _silence(self, due: Due, window: WindowConfig, moment: int) -> WindowClosed:
-        measured = self._meter.traffic(None, window.size)
-        content = self._meter.content(window.size, None, measured, whole=True)
+        content = self._silent.get(window.size)
+        if content is None:
+            measured = self._meter.traffic(None, window.size)
+            content = self._meter.content(window.size, None, measured, whole=True)
+            self._silent[window.size] = content
         payload = self._payload(WHOLE, _BY_PREDICTION, due, window, moment, 0, False, content)
         return WindowClosed(payload, window, due.start, due.end, moment, published=False)
 

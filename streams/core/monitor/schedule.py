@@ -1,10 +1,16 @@
 """When the results of a window are due; a pure function of the window and the model's delays."""
 
+import math
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TypeVar
 
 from streams.config.model import ModelConfig
 from streams.config.windows import WindowConfig
+
+V = TypeVar("V")
+
+_MOST_PHASES = 5_000
 
 
 class Stage(IntEnum):
@@ -62,6 +68,9 @@ class Schedule:
         final = settle + config.label_horizon
         self.settle_delay = self._whole(settle)
         self.final_delay = self._whole(final)
+        self._period = math.lcm(tick_ms, *(window.step for window in windows))
+        self._dues: dict[int, list[tuple[int, int, Stage]]] = {}
+        self._waits: dict[int, int] = {}
         self._plans = [
             (w.size, w.step, self._stages_of(w, config.out_of_orderness, settle, final))
             for w in windows
@@ -91,6 +100,19 @@ class Schedule:
 
     def due(self, moment: int) -> list[Due]:
         """What is due at a moment (a multiple of the tick): by window, then by end, then stage."""
+        # What is due repeats, so many dues are known from an earlier moment.
+        phase = moment % self._period
+        known = self._dues.get(phase)
+        if known is None:
+            found = self._find_due(moment)
+            _remember(self._dues, phase, [(d.window, d.start - moment, d.stage) for d in found])
+            return found
+        return [
+            Due(w, moment + start, moment + start + self.windows[w].size, stage)
+            for w, start, stage in known
+        ]
+
+    def _find_due(self, moment: int) -> list[Due]:
         found = []
         for index, (size, step, stages) in enumerate(self._plans):
             ends = []
@@ -105,8 +127,23 @@ class Schedule:
 
     def next_after(self, moment: int) -> int:
         """First moment after ``moment`` at which anything is due."""
+        phase = moment % self._period
+        wait = self._waits.get(phase)
+        if wait is None:
+            wait = self._find_next(moment) - moment
+            _remember(self._waits, phase, wait)
+        return moment + wait
+
+    def _find_next(self, moment: int) -> int:
         return min(
             self._whole((moment - delay) // step * step + step + delay)
             for _, step, stages in self._plans
             for delay, _ in stages
         )
+
+
+def _remember(known: dict[int, V], phase: int, value: V) -> None:
+    """Keep an answer by its phase, but not endlessly many."""
+    if len(known) >= _MOST_PHASES:
+        known.clear()
+    known[phase] = value

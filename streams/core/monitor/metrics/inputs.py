@@ -7,10 +7,11 @@ import numpy as np
 
 from detectors.sketches.frequent_items import FrequentItems
 from detectors.sketches.hyperloglog import HyperLogLog
-from detectors.sketches.log_buckets import log_quantiles
+from detectors.sketches.log_buckets import log_values
+from streams.compiled import kernel
 from streams.core.layout import QUANTILE_OFFSET, QUANTILE_STRIDE, Layout
 from streams.core.monitor.metrics.values import in_order
-from streams.core.partials import Cell
+from streams.core.partials import Cell, FloatArray, IntArray
 from streams.core.sums import Sums
 from streams.payloads import FrequentValue, Input
 
@@ -61,15 +62,37 @@ def _numeric(cell: Cell, layout: Layout) -> Iterator[tuple[str, Input]]:
         )
 
 
+@kernel
+def _buckets(
+    keys: IntArray, counts: FloatArray, bounds: IntArray, ranks: FloatArray, out: IntArray
+) -> None:
+    """Find the key of each rank between each two bounds; ranks ascend."""
+    for feature in range(len(bounds) - 1):
+        low, high = bounds[feature], bounds[feature + 1]
+        total = 0.0
+        for i in range(low, high):
+            total += counts[i]
+        at, below = low, 0.0
+        for rank in range(len(ranks)):
+            # A rank that is whole up to rounding must not slip into the next bucket.
+            wanted = ranks[rank] * (total * (1.0 - 1e-12))
+            while at < high - 1 and below + counts[at] < wanted:
+                below += counts[at]
+                at += 1
+            if at < high:
+                out[feature * len(ranks) + rank] = keys[at]
+
+
 def _quantiles(sums: Sums, features: int) -> list[list[float] | list[None]]:
     """Quantiles of each feature; None where it has no value."""
     keys, counts = in_order(sums)
-    bounds = np.searchsorted(keys, np.arange(features + 1) * QUANTILE_STRIDE).tolist()
+    bounds = np.searchsorted(keys, np.arange(features + 1) * QUANTILE_STRIDE)
+    found = np.zeros(features * len(_RANKS), dtype=np.int64)
+    _buckets(keys, counts, bounds, np.array(_RANKS), found)
+    values = log_values(found % QUANTILE_STRIDE - QUANTILE_OFFSET).reshape(features, len(_RANKS))
     return [
-        log_quantiles(keys[low:high] % QUANTILE_STRIDE - QUANTILE_OFFSET, counts[low:high], _RANKS)
-        if low < high
-        else [None] * len(_RANKS)
-        for low, high in pairwise(bounds)
+        row if low < high else [None] * len(_RANKS)
+        for row, (low, high) in zip(values.tolist(), pairwise(bounds.tolist()), strict=True)
     ]
 
 
