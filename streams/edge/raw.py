@@ -5,15 +5,13 @@ The rules, which batches count and where the consumer stands afterwards, are tho
 """
 
 import struct
-import zlib
 from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
-from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
+from aiokafka.consumer.fetcher import READ_COMMITTED
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.control_record import ABORT_MARKER, ControlRecord
 from aiokafka.record.default_records import DefaultRecordBatch
-from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import TopicPartition
 from numpy.typing import NDArray
@@ -21,7 +19,8 @@ from numpy.typing import NDArray
 from streams.edge import walk as rows
 from streams.edge.codecs import Bytes, decompress
 from streams.edge.headers import LazyHeaders
-from streams.wire import Chunk, Header, Packed
+from streams.edge.legacy import checksum_holds, read_legacy
+from streams.wire import Header, Packed
 
 _HEADER = struct.Struct(">qiibIhiqqqhii")
 """Base offset, length, leader epoch, magic, CRC, attributes, last offset delta, first and last
@@ -33,7 +32,6 @@ _COUNTED_FROM = 12
 _MAGIC_AT = 16
 _CRC_FROM = 21
 _MAGIC = 2
-_LEGACY_CRC = struct.Struct(">I")
 _CODEC, _APPEND_TIME, _TRANSACTIONAL, _CONTROL = 0x07, 0x08, 0x10, 0x20
 _SPECIAL = _TRANSACTIONAL | _CONTROL
 _LAST_OFFSET = (1 << 63) - (1 << 32)
@@ -124,7 +122,7 @@ class PackedRecords:
     def _read(self, limit: int) -> Packed:
         if self._fault is not None:
             raise self._fault
-        if self._is_legacy(self._batch_end()):
+        if self._is_legacy(self._at, self._batch_end()):
             return self._read_legacy(limit)
         view = memoryview(self._data)
         bodies: list[Bytes] = []
@@ -140,11 +138,8 @@ class PackedRecords:
                 if batches and records + count > limit:
                     break
                 end, behind = self._at + _COUNTED_FROM + length, base + last + 1
-                if attributes & _SPECIAL or self._aborted:
-                    wanted = self._wanted(header, end)
-                else:
-                    wanted = True
-                if wanted:
+                ordinary = not (attributes & _SPECIAL or self._aborted)
+                if ordinary or self._wanted(header, end):
                     start = self._at + _HEADER.size
                     body: Bytes = view[start:end]
                     if attributes & _CODEC:
@@ -208,11 +203,11 @@ class PackedRecords:
         # Read-only, as every other buffer of records: kernels are compiled for one of the two.
         return np.frombuffer(memoryview(data).toreadonly(), np.uint8), described
 
-    def _is_legacy(self, end: int | None) -> bool:
-        """Tell whether the next batch, if there is one, is of an older format."""
-        if end is None or end - self._at <= _MAGIC_AT:
+    def _is_legacy(self, at: int, end: int | None) -> bool:
+        """Tell whether a batch, if there is one, is of an older format."""
+        if end is None or end - at <= _MAGIC_AT:
             return False
-        return self._data[self._at + _MAGIC_AT] < _MAGIC
+        return self._data[at + _MAGIC_AT] < _MAGIC
 
     def _header(self, view: memoryview) -> tuple[int, ...] | None:
         """Read and check the header of the next batch.
@@ -223,7 +218,7 @@ class PackedRecords:
         at, left = self._at, len(view) - self._at
         if left < _HEADER.size:
             end = self._batch_end()
-            if end is None or self._is_legacy(end):
+            if end is None or self._is_legacy(at, end):
                 return None
             raise self._damaged(f"a batch of {end - at} bytes")
         header = _HEADER.unpack_from(view, at)
@@ -231,7 +226,7 @@ class PackedRecords:
         if size > left:
             return None
         if header[3] != _MAGIC or size < _HEADER.size:
-            if self._is_legacy(at + size):
+            if self._is_legacy(at, at + size):
                 return None
             raise self._damaged(f"a batch of {size} bytes in format {header[3]}")
         if self._check_crcs and calc_crc32c(view[at + _CRC_FROM : at + size]) != header[4]:
@@ -260,45 +255,28 @@ class PackedRecords:
         return bool(ControlRecord.parse(marker.key) == ABORT_MARKER)
 
     def _read_legacy(self, limit: int) -> Packed:
-        start = self._at
+        start = at = self._at
         for _ in range(limit):
-            end = self._batch_end()
-            if end is None or not self._is_legacy(end):
+            end = _batch_end(self._data, at)
+            if end is None or not self._is_legacy(at, end):
                 break
-            if self._check_crcs and not _legacy_crc(memoryview(self._data)[self._at : end]):
-                self._at = start
+            if self._check_crcs and not checksum_holds(memoryview(self._data)[at:end]):
+                if at > start:
+                    break
                 raise self._damaged("wrong checksum")
-            self._at = end
-        legacy = PartitionRecords(
-            *(self._tp, MemoryRecords(self._data[start : self._at]), None, self._position),
-            *(None, None, self._check_crcs, self._isolation_level),
-        )
+            at = end
         try:
-            # Of batches that lie before the position aiokafka would return all but the first.
-            found = [record for record in legacy if record.offset >= self._position]
+            packed, behind = read_legacy(self._tp, self._data[start:at], self._position)
         except Exception as error:
-            self._at = start
             raise self._damaged(f"a record of an old format: {error!r}") from error
-        last = found[-1].offset if found else -1
-        self._position = max(self._position, legacy.next_fetch_offset, last + 1)
-        return Chunk(
-            *("", self._tp.partition, [r.offset for r in found]),
-            *([r.key for r in found], [r.value for r in found]),
-            [-1 if r.timestamp is None else r.timestamp for r in found],
-            [() for _ in found],
-        ).packed
+        self._at, self._position = at, behind
+        return packed
 
     def _damaged(self, what: str) -> CorruptRecordException:
         return CorruptRecordException(
             f"{self._tp.topic}, partition {self._tp.partition}, from offset {self._position} on: "
             f"damaged data: {what}"
         )
-
-
-def _legacy_crc(batch: memoryview) -> bool:
-    """Verify the checksum of a batch of an older format."""
-    (expected,) = _LEGACY_CRC.unpack_from(batch, _COUNTED_FROM)
-    return bool(zlib.crc32(batch[_MAGIC_AT:]) == expected)
 
 
 def _batch_end(data: bytes, at: int) -> int | None:

@@ -43,14 +43,17 @@ class Fetching:
     Attributes:
         partition_bytes: most bytes of one partition in a fetch.
         total_bytes: most bytes of a fetch.
-        wait_ms: how long the broker waits for records when it has none.
+        enough_bytes: with less than that the broker waits for more. Without it, a thousand records
+            a second would be a thousand fetches, which cost more than the records.
+        wait_ms: how long the broker waits at most; a part of every latency at low rates.
         chunk_records: most records of a chunk; the event loop stands still while one is processed.
         check_crcs: whether checksums are verified; the embedded broker's cannot always be.
     """
 
-    partition_bytes: int = 4 * 1024 * 1024
-    total_bytes: int = 32 * 1024 * 1024
-    wait_ms: int = 100
+    partition_bytes: int = 2 * 1024 * 1024
+    total_bytes: int = 8 * 1024 * 1024
+    enough_bytes: int = 256 * 1024
+    wait_ms: int = 50
     chunk_records: int = 8_192
     check_crcs: bool = True
 
@@ -92,6 +95,7 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
             isolation_level="read_committed",
             max_partition_fetch_bytes=edge.fetching.partition_bytes,
             fetch_max_bytes=edge.fetching.total_bytes,
+            fetch_min_bytes=edge.fetching.enough_bytes,
             fetch_max_wait_ms=edge.fetching.wait_ms,
             check_crcs=edge.fetching.check_crcs,
             max_poll_interval_ms=int(conf.broker_max_poll_interval * 1000),
