@@ -11,9 +11,11 @@ from scipy import stats
 from scipy.spatial import distance as scipy_distance
 
 from detectors.distances import (
+    BATCHED,
     NAMES,
     chi_square,
     compute,
+    compute_many,
     contributions,
     hellinger,
     jensen_shannon,
@@ -283,3 +285,30 @@ def test_an_unknown_distance_lists_what_there_is() -> None:
 def test_a_null_quantile_of_nonsense_is_refused(arguments: tuple[float, int, int, int]) -> None:
     with pytest.raises(ValueError, match="must be"):
         psi_null_quantile(*arguments)
+
+
+PAIRS = st.lists(
+    st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), min_size=1, max_size=9).filter(
+        lambda bins: any(p for p, _ in bins) and any(q for _, q in bins)
+    ),
+    max_size=5,
+)
+
+
+@given(PAIRS, st.sampled_from(sorted(BATCHED)))
+def test_many_pairs_are_measured_as_each_alone(
+    pairs: list[list[tuple[int, int]]], name: str
+) -> None:
+    columns = [np.array(bins, dtype=np.float64).T.copy() for bins in pairs]
+    found = compute_many(name, [p for p, _ in columns], [q for _, q in columns])
+    for (reference, current), distance in zip(columns, found, strict=True):
+        alone = compute(name, reference, current)
+        assert distance.value == pytest.approx(alone.value, rel=1e-9, abs=1e-7)
+        assert distance.p_value == pytest.approx(alone.p_value, rel=1e-6, abs=1e-6)
+        assert distance.n_current == alone.n_current
+        assert distance.n_reference == alone.n_reference
+
+
+def test_a_pair_over_different_bins_is_refused() -> None:
+    with pytest.raises(ValueError, match="bins"):
+        compute_many("psi", [np.ones(2)], [np.ones(3)])

@@ -99,21 +99,22 @@ class Publisher:
         self._silent: dict[int, Content] = {}
         """What is measured where nothing happened, by size of the window."""
 
-    @property
-    def idle(self) -> bool:
-        """Whether nothing is held and nothing will be revised: all windows would be silent."""
-        return not self._records and not any(self._panes.values())
+    def publish(self, dues: Iterable[Due], moment: int) -> Iterator[WindowClosed]:
+        """Measure windows whose stages are due.
 
-    def publish(self, due: Due, moment: int) -> Iterator[WindowClosed]:
-        """Measure a window whose stage is due; segments first, then versions, then everything."""
-        window = self._schedule.windows[due.window]
-        if self.idle:
-            if due.stage is Stage.FIRST:
-                yield self._silence(due, window, moment)
-        elif due.stage is Stage.ARRIVED:
-            yield from self._arrived(due, window, moment)
-        else:
-            yield from self._predicted(due, window, moment)
+        Of each, segments come first, then versions, then everything.
+        """
+        # Idle time may pass by the month: nothing held, nothing to revise.
+        idle = not self._records and not any(self._panes.values())
+        for due in dues:
+            window = self._schedule.windows[due.window]
+            if idle:
+                if due.stage is Stage.FIRST:
+                    yield self._silence(due, window, moment)
+            elif due.stage is Stage.ARRIVED:
+                yield from self._arrived(due, window, moment)
+            else:
+                yield from self._predicted(due, window, moment)
 
     def _arrived(self, due: Due, window: WindowConfig, moment: int) -> Iterator[WindowClosed]:
         arrivals = Cells(self._panes["arrivals"], due.start, due.end)

@@ -157,9 +157,8 @@ class ModelWatch:
         """Do what is due at ``moment``, which is :attr:`next_moment`; returns what to publish."""
         self._add_staged(moment)
         found: list[Published] = []
-        for due in self._schedule.due(moment):
-            for event in self._publisher.publish(due, moment):
-                found += self._tell_window(event)
+        for event in self._publisher.publish(self._schedule.due(moment), moment):
+            found += self._tell_window(event)
         if moment % self._pane < self._tick:
             found += self._tell_time(moment)
             self._tidy(moment)

@@ -1,5 +1,7 @@
 import numpy as np
 from core.monitor.worlds import START
+from hypothesis import given
+from hypothesis import strategies as st
 
 from streams.core.cell import Cell, merged
 from streams.core.monitor.admission import OTHER, Admission
@@ -98,3 +100,69 @@ def test_a_name_without_news_makes_room() -> None:
     assert again.retire(5) == ["a"]
     assert again.admit("c", 6) == "c"
     assert again.admit("a", 6) == OTHER
+
+
+class Plain:
+    """Panes as a table of single additions."""
+
+    def __init__(self) -> None:
+        self.added: list[tuple[Series, int, float, int]] = []
+
+    def drop(self, before: int) -> None:
+        self.added = [row for row in self.added if START + row[1] * PANE >= before]
+
+    def touched(self, low: int, high: int) -> dict[Series, int]:
+        found: dict[Series, int] = {}
+        for series, pane, _, moment in self.added:
+            if low <= pane < high:
+                found[series] = max(moment, found.get(series, moment))
+        return found
+
+    def count(self, series: Series, low: int, high: int) -> float:
+        return sum(
+            amount for s, pane, amount, _ in self.added if s == series and low <= pane < high
+        )
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("add"), st.integers(0, 1), st.integers(0, 40)),
+        st.tuples(st.just("drop"), st.integers(0, 0), st.integers(0, 20)),
+        st.tuples(st.just("rest"), st.integers(0, 0), st.integers(0, 30)),
+        st.tuples(st.just("restart"), st.just(0), st.just(0)),
+        st.tuples(st.just("ask"), st.integers(0, 40), st.integers(1, 30)),
+    ),
+    max_size=40,
+)
+
+
+@given(STEPS, st.integers(1, 30))
+def test_windows_are_right_whatever_was_asked_dropped_packed_or_restored_before(
+    steps: list[tuple[str, int, int]], largest: int
+) -> None:
+    panes, plain, dropped = Panes(PANE, largest * PANE), Plain(), START
+    for moment, (what, first, second) in enumerate(steps):
+        if what == "add":
+            series = (ONE, TWO)[first]
+            if add(panes, series, second, float(moment + 1), moment):
+                plain.added.append((series, second, float(moment + 1), moment))
+            else:
+                assert START + second * PANE < dropped
+        elif what == "drop":
+            dropped = max(dropped, START + second * PANE - PANE // 2)
+            panes.drop(dropped)
+            plain.drop(dropped)
+        elif what == "rest":
+            panes.rest(second)
+        elif what == "restart":
+            fresh = Panes(PANE, largest * PANE)
+            fresh.restore(panes.snapshot())
+            panes = fresh
+        else:
+            low, high = first, first + second
+            span = START + low * PANE, START + high * PANE
+            assert panes.series_between(*span) == plain.touched(low, high)
+            for series in (ONE, TWO):
+                assert count(panes, series, low, high) == plain.count(series, low, high)
+    assert len(panes) == len({(series, pane) for series, pane, *_ in plain.added})
+    assert bool(panes) == bool(plain.added)

@@ -400,3 +400,25 @@ def processor(
         return RuleBook(model) if book is None else book
 
     return MonitorProcessor(settings, partition, rules)
+
+
+def together(parts: Sequence[list[list[Bundle]]]) -> list[list[Bundle]]:
+    """Bundles of several models, made with the same cuts, as one join sends them."""
+    found = []
+    for per_source in zip(*parts, strict=True):
+        out = []
+        for same in zip(*per_source, strict=True):
+            ticks: dict[int, dict[str, ModelNews]] = defaultdict(dict)
+            for bundle in same:
+                for tick, models in bundle.ticks:
+                    ticks[tick] |= models
+            head = same[0]
+            out.append(
+                Bundle(
+                    *(head.source, head.sources, head.sequence, head.frontier, head.tick_ms),
+                    sorted(ticks.items()),
+                    head.books,
+                )
+            )
+        found.append(out)
+    return found
