@@ -9,21 +9,22 @@ import json
 import socket
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-import msgspec
 import orjson
 from confluent_kafka import Consumer, TopicPartition
 from measuring import Measured, Used, cpu_by_thread
+from pydantic import ValidationError
 from workload import COUNTRIES, MODEL, START_MS, Workload, draw
 
 from streams.config import Settings
 from streams.config.load import load
+from streams.config.pipeline import ProcessingConfig
 from streams.edge.topics import create
 from streams.payloads import DriftEvent, Window, decode, rfc3339
 from streams.profile.build import ProfileBuilder
@@ -51,6 +52,8 @@ class Variant:
         feedback: likewise.
         partitions: partitions of both.
         segments: whether one segment is measured, of five values.
+        guarantee: what the worker promises, where this version knows it.
+        model: keys of the model's configuration that differ from the usual ones.
     """
 
     name: str
@@ -58,6 +61,8 @@ class Variant:
     feedback: str
     partitions: int = 1
     segments: bool = False
+    guarantee: str = "exactly_once"
+    model: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -74,6 +79,11 @@ class Books:
     seen: set[str] = field(default_factory=set)
     repeated: int = 0
     alarms: int = 0
+
+    @classmethod
+    def before(cls, workload: Workload) -> Self:
+        """Add up what comes before the workload's closing event."""
+        return cls(rfc3339(workload.closing_ms // 60_000 * 60_000))
 
     def take(self, value: bytes) -> None:
         """Take one record of the metrics topic."""
@@ -200,6 +210,16 @@ def model_config(workload: Workload, *, segments: bool) -> dict[str, Any]:
     }
 
 
+@cache
+def guarantee_of(wanted: str) -> str:
+    """Return the guarantee that is wanted, or the other one where this version has only that."""
+    try:
+        ProcessingConfig.model_validate({"guarantee": wanted})
+    except ValidationError:
+        return "at_least_once"
+    return wanted
+
+
 def free_port() -> int:
     """Return a port that nobody listens on."""
     with socket.socket() as one:
@@ -209,13 +229,26 @@ def free_port() -> int:
 
 
 def configure(bootstrap: str, variant: Variant, workload: Workload, folder: Path) -> Path:
-    """Write the configuration (JSON is YAML) and create the topics; return its path."""
+    """Write the configuration and create the topics; return its path."""
+    path = write_config(bootstrap, variant, workload, folder)
+    asyncio.run(create(load(path)))
+    return path
+
+
+def settings_of(workload: Workload, variant: Variant, folder: Path) -> Settings:
+    """Make settings without topics."""
+    return load(write_config("localhost:9092", variant, workload, folder))
+
+
+def write_config(bootstrap: str, variant: Variant, workload: Workload, folder: Path) -> Path:
+    """Write the configuration (JSON is YAML); return its path."""
     models = folder / "models"
     models.mkdir(parents=True, exist_ok=True)
     model = models / "risk.yaml"
-    model.write_bytes(orjson.dumps(model_config(workload, segments=variant.segments)))
+    about = model_config(workload, segments=variant.segments) | variant.model
+    model.write_bytes(orjson.dumps(about))
     reference = models / "reference.json"
-    if not reference.exists():
+    if about["reference"] and not reference.exists():
         write_reference(workload, reference, model)
     pipeline = {
         "application": f"bench-{variant.name.replace('_', '-')}",
@@ -226,12 +259,12 @@ def configure(bootstrap: str, variant: Variant, workload: Workload, folder: Path
             "feedback": variant.feedback,
             "partitions": variant.partitions,
         },
+        "processing": {"guarantee": guarantee_of(variant.guarantee)},
         "http": {"port": free_port()},
         "models": ["models/*.yaml"],
     }
     path = folder / "driftline.yaml"
     path.write_text(json.dumps(pipeline), encoding="utf-8")
-    asyncio.run(create(load(path)))
     return path
 
 
@@ -243,11 +276,13 @@ class Run:
         used: what the worker had used when the last window was published.
         threads: CPU seconds by thread, most first.
         books: what it published.
+        checkpoint_interval_s: as configured.
     """
 
     used: Used
     threads: dict[str, float]
     books: Books
+    checkpoint_interval_s: float
 
 
 def run_worker(
@@ -260,17 +295,12 @@ def run_worker(
         RuntimeError: the worker ended early, or stood still.
     """
     settings = load(config)
-    books = Books(rfc3339(workload.closing_ms // 60_000 * 60_000))
-    consumer = _watch(settings)
+    books = Books.before(workload)
+    consumer = watch(settings)
     with Measured(command or worker_command(config), config.with_name("worker.log")) as worker:
         heard = time.monotonic()
         while not books.complete(workload.rows):
-            found = consumer.consume(500, 0.05)
-            for message in found:
-                if message.error():
-                    raise RuntimeError(str(message.error()))
-                books.take(message.value())
-            if found:
+            if take_metrics(consumer, books):
                 heard = time.monotonic()
             worker.check_alive()
             if time.monotonic() - heard > _PATIENCE:
@@ -283,14 +313,25 @@ def run_worker(
     consumer.close()
     segments = any(model.config.segments for model in settings.models.values())
     books.check(workload.rows, correct, segments=segments)
-    return Run(used, threads, books)
+    interval = settings.pipeline.processing.checkpoint_interval / 1000
+    return Run(used, threads, books, interval)
+
+
+def take_metrics(consumer: Consumer, books: Books) -> int:
+    """Take what was published since the last call; return how many records."""
+    found = consumer.consume(500, 0.05)
+    for message in found:
+        if message.error():
+            raise RuntimeError(str(message.error()))
+        books.take(message.value())
+    return len(found)
 
 
 def run_idle(config: Path) -> Used:
     """Start a worker on empty topics and return what it used until it was ready."""
     port = load(config).pipeline.http.port
     with Measured(worker_command(config), config.with_name("worker.log")) as worker:
-        _wait(lambda: _ready(port), worker)
+        wait_until(lambda: ready(port), worker)
         used = worker.used()
         worker.terminate()
     return used
@@ -301,7 +342,8 @@ def worker_command(config: Path) -> list[str]:
     return [sys.executable, "-c", MAIN, "worker", "--config", str(config)]
 
 
-def _watch(settings: Settings) -> Consumer:
+def watch(settings: Settings) -> Consumer:
+    """Read the metrics topic from its beginning."""
     pipeline = settings.pipeline
     consumer = Consumer(
         {
@@ -316,15 +358,37 @@ def _watch(settings: Settings) -> Consumer:
     return consumer
 
 
-def _ready(port: int) -> bool:
+def ready(port: int) -> bool:
+    """Tell whether a worker has its partitions and has restored them."""
+    return bool(readiness(port).get("ready"))
+
+
+def readiness(port: int) -> dict[str, Any]:
+    """Return what a worker says of itself; empty while it does not answer or is not ready."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=1) as answer:
-            return bool(msgspec.json.decode(answer.read())["ready"])
-    except (urllib.error.URLError, OSError):
-        return False
+        found: dict[str, Any] = orjson.loads(_get(port, "/readyz"))
+    except OSError:
+        return {}
+    return found
 
 
-def _wait(condition: Callable[[], bool], worker: Measured) -> None:
+def scraped(port: int, name: str) -> float:
+    """Add up a metric that a worker shows, over all labels; 0 while it does not answer."""
+    try:
+        lines = _get(port, "/metrics").decode().splitlines()
+    except OSError:
+        return 0.0
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{name}{{"))
+
+
+def _get(port: int, path: str) -> bytes:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=2) as answer:
+        body: bytes = answer.read()
+    return body
+
+
+def wait_until(condition: Callable[[], bool], worker: Measured) -> None:
+    """Wait for a worker to get somewhere; raise when it ends or takes too long."""
     deadline = time.monotonic() + _PATIENCE
     while not condition():
         worker.check_alive()

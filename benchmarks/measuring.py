@@ -40,6 +40,12 @@ def parse_peak_rss(status: str) -> int:
     return int(line.split()[1]) * 1024
 
 
+def resident_bytes() -> int:
+    """Return what memory this process holds now."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
 def cpu_seconds(pid: int) -> float:
     """Return user and system time of a process."""
     return parse_cpu_seconds(Path(f"/proc/{pid}/stat").read_text(encoding="ascii"))

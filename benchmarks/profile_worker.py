@@ -15,8 +15,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import CACHE, VARIANTS, Bench, say
+from bench import CACHE
 from broker import RealKafka
+from systems import VARIANTS, Bench, say
 from workload import Workload, encoded
 
 from streams.config.load import load

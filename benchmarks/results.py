@@ -1,6 +1,12 @@
-"""The results as a file and as a table."""
+"""The results as a file, and as tables for people.
+
+    python benchmarks/results.py [FILE]
+
+prints a results file (the committed one, unless told otherwise) as Markdown, for the README.
+"""
 
 import platform
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -9,19 +15,28 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from as_markdown import render
+from goals import judge
 from measuring import machine
 
+HERE = Path(__file__).resolve().parent
+LATEST = HERE / "results" / "latest.json"
+PARTIAL = HERE.parent / ".driftline" / "bench" / "partial.json"
 METHOD = (
     "One run, one machine, one Apache Kafka with one node. Predictions and truth are in the "
     "topics before a system starts; it reads from the beginning to the end as fast as it can. "
     "A row is one prediction with its truth. cpu_seconds is user and system time of all "
-    "threads of the system's one process from its start until the last row's result was there "
-    "(driftline: until the last final window was published; every final window is added up, "
-    "and a run with wrong counts fails). rows_per_cpu_second is rows / cpu_seconds: nothing "
-    "is subtracted. The figures that end in _net leave out starting: driftline less what a "
-    "worker used on empty topics until it was ready, the others counted from their first "
-    "record. Stock Faust is given fewer rows, so its net figure is used in the ratio, which "
-    "favours it."
+    "threads of the system's one process from its start until the last row's result was "
+    "published and committed (driftline: until the last final window was; every final window is "
+    "added up, and a run with wrong counts fails). rows_per_cpu_second is rows / cpu_seconds: "
+    "nothing is subtracted. The figures that end in _net leave out starting: driftline less what "
+    "a worker used on empty topics until it was ready, the others counted from their first "
+    "record. Peers run in environments of their own, are given fewer rows, and what they used is "
+    "extrapolated to a million (memory is not: theirs is the peak of the fewer rows); their net "
+    "figures are used in ratios, which favours them. Their windows are added up too, and what "
+    "they miscount is named. Driftline publishes windows by prediction time and by label time, "
+    "with all figures of the inputs and three distances; the peers count windows once and compute "
+    "one distance, which favours them as well."
 )
 PACKAGES = (
     "driftline",
@@ -31,7 +46,9 @@ PACKAGES = (
     "orjson",
     "msgspec",
     "confluent-kafka",
+    "river",
 )
+PEER_NAMES = ("stock_faust", "stock_faust_dicts", "bytewax", "quix")
 
 
 @dataclass(slots=True)
@@ -46,7 +63,7 @@ class Result:
         cpu_seconds: user and system time, likewise.
         peak_rss_bytes: most memory that it ever held.
         cpu_seconds_net: without starting.
-        wall_seconds_net: likewise.
+        wall_seconds_net: likewise, where known.
         details: what else is worth knowing.
     """
 
@@ -72,16 +89,18 @@ class Result:
 
     def as_json(self) -> dict[str, Any]:
         """Give all that is known, rounded."""
-        rates = {
+        body = {k: round(v, 3) if isinstance(v, float) else v for k, v in asdict(self).items()}
+        return body | {
             "rows_per_cpu_second": round(self.rate),
             "rows_per_cpu_second_net": round(self.rate_net),
+            "cpu_seconds_per_million": round(1e6 / self.rate, 2),
+            "cpu_seconds_per_million_net": round(1e6 / self.rate_net, 2),
+            "command": f'make bench ARGS="--only {self.system}"',
         }
-        body = {k: round(v, 3) if isinstance(v, float) else v for k, v in asdict(self).items()}
-        return body | rates
 
 
 def ratios(results: Sequence[Result]) -> dict[str, float]:
-    """Compare every Driftline row with its floors and with stock Faust."""
+    """Compare every Driftline row with its floors and with the peers."""
     by_name = {result.system: result for result in results}
     found = {}
     for name, result in by_name.items():
@@ -92,18 +111,25 @@ def ratios(results: Sequence[Result]) -> dict[str, float]:
         for other in floors:
             if other in by_name:
                 found[f"{name} / {other}"] = round(result.rate / by_name[other].rate, 3)
-        for other in ("stock_faust", "stock_faust_dicts"):
+        for other in PEER_NAMES:
             if other in by_name:
                 found[f"{name} / {other}"] = round(result.rate / by_name[other].rate_net, 1)
     return found
 
 
 def document(
-    results: Sequence[Result], workload: Mapping[str, Any], kafka: str, failures: Mapping[str, str]
+    results: Sequence[Result],
+    workload: Mapping[str, Any],
+    kafka: str,
+    measured: Mapping[str, Mapping[str, Any]],
+    failures: Mapping[str, str],
 ) -> dict[str, Any]:
     """Put everything into the form of the results file."""
+    systems = {result.system: result.as_json() for result in results}
+    compared = ratios(results)
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": "make bench",
         "method": METHOD,
         "machine": machine(),
         "versions": {
@@ -112,8 +138,13 @@ def document(
             **{name: version(name) for name in PACKAGES},
         },
         "workload": dict(workload),
-        "systems": {result.system: result.as_json() for result in results},
-        "ratios": ratios(results),
+        "systems": systems,
+        "ratios": compared,
+        "measurements": {
+            name: {"command": f'make bench ARGS="--only {name}"', **body}
+            for name, body in measured.items()
+        },
+        "goals": judge(systems, compared, measured),
         "failures": dict(failures),
     }
 
@@ -126,13 +157,14 @@ def write(path: Path, body: Mapping[str, Any]) -> None:
 
 def table(results: Sequence[Result]) -> str:
     """Lay the results out as text."""
-    head = ("system", "rows", "wall s", "cpu s", "rows/cpu s", "net", "peak MB")
+    head = ("system", "rows", "wall s", "cpu s", "cpu s/1M", "rows/cpu s", "net", "peak MB")
     lines = [
         (
             result.system,
             f"{result.rows:,}",
             f"{result.wall_seconds:.1f}",
             f"{result.cpu_seconds:.1f}",
+            f"{1e6 / result.rate:.1f}",
             f"{result.rate:,.0f}",
             f"{result.rate_net:,.0f}",
             f"{result.peak_rss_bytes / 1e6:,.0f}",
@@ -147,3 +179,13 @@ def table(results: Sequence[Result]) -> str:
         )
         for line in (head, *lines)
     )
+
+
+def main() -> None:
+    """Print a results file as Markdown."""
+    path = Path(sys.argv[1]) if len(sys.argv) > 1 else LATEST
+    print(render(orjson.loads(path.read_bytes())))
+
+
+if __name__ == "__main__":
+    main()

@@ -29,6 +29,8 @@ SHUFFLE_MS = 1_000
 """Truth arrives up to so much later than its own timestamp says, each piece by another delay."""
 CLOSING_MS = 3_600_000
 """The last event is so far behind the others that every window before it becomes final."""
+CLOSING_DELAY_MS = 1_000
+"""Its truth comes later, for those who look up the past alone."""
 FORMAT = 1
 _SLICE = 50_000
 _ID_BYTES = 36
@@ -91,6 +93,20 @@ class Rows:
     def correct(self) -> int:
         """Predictions that turn out to be right."""
         return int(((self.score >= 0.5) == self.actual).sum())
+
+    def part(self, first: int, stop: int) -> "Rows":
+        """Select the rows ``first:stop``."""
+        chosen = slice(first, stop)
+        return Rows(
+            self.ids[chosen],
+            self.stamps[chosen],
+            self.matrix[chosen],
+            self.score[chosen],
+            self.latency[chosen],
+            self.country[chosen],
+            self.actual[chosen],
+            self.truth_stamps[chosen],
+        )
 
 
 def draw(workload: Workload, first: int, n: int) -> Rows:
@@ -196,7 +212,7 @@ def closing(workload: Workload, number: int) -> tuple[str, bytes, bytes]:
     """Make the pair that closes all windows: id, prediction, truth."""
     rows = draw(workload, workload.rows + number, 1)
     rows.stamps[:] = workload.closing_ms
-    truth = single_feedback(rows.ids[0], workload.closing_ms, actual=True)
+    truth = single_feedback(rows.ids[0], workload.closing_ms + CLOSING_DELAY_MS, actual=True)
     return rows.ids[0], single_predictions(workload, rows)[0], truth
 
 
@@ -275,6 +291,15 @@ class Encoded:
     prediction_batches: Messages
     feedback_batches: Messages
     correct: int
+
+    def correct_among(self, rows: int) -> int:
+        """Count right ones among the first so many predictions."""
+        said = {}
+        for value, _, _ in self.predictions.about(rows):
+            event = orjson.loads(value)
+            said[event["prediction_id"]] = event["prediction"]
+        truths = (orjson.loads(value) for value, _, _ in self.feedback.about(rows))
+        return sum(said[truth["prediction_id"]] == truth["actual"] for truth in truths)
 
 
 _PARTS = ("predictions", "feedback", "prediction_batches", "feedback_batches")
@@ -363,14 +388,4 @@ def _batched(truth: _Truth, size: int) -> Messages:
 
 def _cut(rows: Rows, size: int) -> Iterator[Rows]:
     for a in range(0, len(rows.ids), size):
-        part = slice(a, a + size)
-        yield Rows(
-            rows.ids[part],
-            rows.stamps[part],
-            rows.matrix[part],
-            rows.score[part],
-            rows.latency[part],
-            rows.country[part],
-            rows.actual[part],
-            rows.truth_stamps[part],
-        )
+        yield rows.part(a, a + size)

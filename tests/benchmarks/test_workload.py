@@ -55,6 +55,11 @@ def test_batches_hold_the_same_rows_as_single_messages(made: Encoded) -> None:
     assert rows(made.feedback_batches) == singles(made.feedback)
 
 
+def test_right_ones_can_be_counted_among_the_first_predictions(made: Encoded) -> None:
+    assert made.correct_among(SMALL.rows) == made.correct
+    assert sum(made.correct_among(n + 1) - made.correct_among(n) for n in range(1, 9)) <= 8
+
+
 def test_the_number_of_right_predictions_is_what_the_messages_say(made: Encoded) -> None:
     predicted = {
         event["prediction_id"]: event["prediction"]
@@ -158,7 +163,7 @@ def test_cpu_time_and_memory_are_read_from_what_linux_tells() -> None:
     assert parse_peak_rss("Name:\tx\nVmHWM:\t     12 kB\nVmRSS:\t 3 kB\n") == 12 * 1024
 
 
-def test_driftline_is_compared_gross_and_stock_faust_net() -> None:
+def test_driftline_is_compared_gross_and_peers_net() -> None:
     ours = Result("driftline", "", 100, 1.0, 2.0, 1, 1.0, 1.0)
     stock = Result("stock_faust", "", 10, 9.0, 9.0, 1, 2.0, 2.0)
     assert ratios([ours, stock]) == {"driftline / stock_faust": 10.0}
