@@ -2,13 +2,15 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from chaos.cluster import SmallDisk
 from chaos.installation import SESSION_SECONDS
-from chaos.trial import RECOVERY_SECONDS, Outcome, Terms, Trial
-from chaos.workers import Crew, last_words, wait_until
+from chaos.trial import Outcome, Terms, Trial
+from chaos.workers import Crew, NotInTimeError, Worker, last_words, wait_until
 from support.kafka import RealCluster, RealKafka
+
+CLEAR_STOP_SECONDS = 60.0
 
 Scenario = Callable[[Terms, Outcome, int], None]
 
@@ -151,24 +153,30 @@ def full_disk(terms: Terms, outcome: Outcome, rounds: int) -> None:  # noqa: ARG
 
 
 def _expect_clear_stop(crew: Crew, outcome: Outcome) -> None:
-    """Workers without a broker either wait and say so, or end with a code and a sentence."""
+    """Workers without a broker end with a code and a sentence, or say that they are not ready."""
 
     def settled() -> bool:
-        return all(_stopped(worker.alive, worker.figures()) for worker in crew.workers())
+        return not any(_claims_ready(worker) for worker in crew.workers())
 
-    wait_until(settled, "the workers to stop or to say that they do not go on", RECOVERY_SECONDS)
+    with suppress(NotInTimeError):
+        wait_until(settled, "the workers to stop", CLEAR_STOP_SECONDS)
     for worker in crew.workers():
-        if worker.alive:
-            outcome.notes.append("a worker waits for the broker and is not ready")
-            continue
-        code = worker.process.returncode
-        outcome.notes.append(f"a worker ended with code {code}: {last_words(worker)[:160]}")
-        if not code:
-            outcome.faults.append("a worker ended with code 0 although the broker had failed")
+        outcome.checked["clear stops"] += 1
+        code = worker.process.poll()
+        if code is not None:
+            outcome.notes.append(f"a worker ended with code {code}: {last_words(worker)[:200]}")
+            if not code:
+                outcome.faults.append("a worker ended with code 0 although the broker had failed")
+        elif _claims_ready(worker):
+            outcome.faults.append(
+                f"{CLEAR_STOP_SECONDS:g} s after the broker ended a worker still says it is ready"
+            )
+        else:
+            outcome.notes.append("a worker waits for the broker and says that it is not ready")
 
 
-def _stopped(alive: bool, figures: dict[str, float]) -> bool:  # noqa: FBT001 - private
-    return not alive or figures.get("driftline_worker_ready", 1.0) == 0.0
+def _claims_ready(worker: Worker) -> bool:
+    return worker.alive and worker.figures().get("driftline_worker_ready") != 0.0
 
 
 def broken_state(terms: Terms, outcome: Outcome, rounds: int) -> None:  # noqa: ARG001 - likewise
