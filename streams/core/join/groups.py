@@ -9,7 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.compiled import kernel
 from streams.config import ModelConfig
+from streams.core.join.arrays import plain
 from streams.core.partials import ALL
 from streams.events.columns import Coded, PredictionBlock
 
@@ -21,6 +23,8 @@ CAP_FACTOR = 4
 """The join keeps this many times the configured segment values apart; the monitor, which sees all
 partitions, applies the configured cap."""
 MAX_VERSIONS = 200
+
+_DENSE = 1 << 10
 
 
 class Groups:
@@ -51,23 +55,14 @@ class Groups:
     def assign(self, block: PredictionBlock) -> NDArray[np.int32]:
         """Group number of each row of a block."""
         columns = [block.version, *(self._segment_column(s.by, block) for s in self._segments)]
-        combined = np.zeros(len(block), dtype=np.int64)
-        for column in columns:
-            # Codes -1 and -2 are shifted up; products stay far below 2**63.
-            width = len(column.values) + 2
-            combined = combined * width + (column.codes + 2)
-            if width * max(1, int(combined.max(initial=0))) > 1 << 40:
-                _, combined = np.unique(combined, return_inverse=True)
-        unique, first, inverse = np.unique(combined, return_index=True, return_inverse=True)
-        numbers = np.zeros(len(unique), dtype=np.int32)
-        # New groups and values are numbered in order of appearance, not of code.
-        for which in np.argsort(first, kind="stable").tolist():
-            row = int(first[which])
-            texts = [_text(column, row) for column in columns]
-            member = self._member(texts)
+        found, first = combinations(columns)
+        numbers = np.zeros(len(first), dtype=np.int32)
+        # In order of appearance, which is how new groups and values are numbered.
+        for which, row in enumerate(first.tolist()):
+            member = self._member([_text(column, row) for column in columns])
             number = self._numbers.get(member)
             numbers[which] = self._add(member) if number is None else number
-        return numbers[inverse]
+        return numbers[found]
 
     def _member(self, texts: Sequence[str]) -> tuple[str, ...]:
         version = self._versions.get(texts[0])
@@ -96,9 +91,9 @@ class Groups:
         columns = [self._source(name, block) for name in by]
         if len(columns) == 1:
             return columns[0]
-        texts = ["|".join(parts) for parts in zip(*(_texts(c) for c in columns), strict=True)]
-        values, codes = np.unique(np.array(texts, dtype=object), return_inverse=True)
-        return Coded(values.tolist(), codes.astype(np.int32))
+        found, first = combinations(columns)
+        values = ["|".join(_text(c, row) for c in columns) for row in first.tolist()]
+        return Coded(values, found)
 
     def _source(self, name: str, block: PredictionBlock) -> Coded:
         if name in self._categorical:
@@ -133,5 +128,59 @@ def _text(column: Coded, row: int) -> str:
     return column.values[code] if code >= 0 else MISSING_VALUE
 
 
-def _texts(column: Coded) -> list[str]:
-    return [MISSING_VALUE if text is None else text for text in column.strings()]
+def combinations(columns: Sequence[Coded]) -> tuple[NDArray[np.int32], Ints]:
+    """Number the combinations of codes in order of first appearance.
+
+    Returns:
+        Number of each row, and the first row of each number.
+    """
+    rows = len(columns[0])
+    numbers, first = np.zeros(rows, dtype=np.int32), np.zeros(1, dtype=np.int64)
+    for column in columns:
+        first = _refine(plain(column.codes), len(column.values) + 2, len(first), numbers)
+    return numbers, first
+
+
+@kernel
+def _refine(codes: NDArray[np.int32], width: int, count: int, numbers: NDArray[np.int32]) -> Ints:
+    """Number the pairs of number so far and code; return the first row of each new number.
+
+    Args:
+        codes: codes of -2 and more.
+        width: codes are below this less 2.
+        count: numbers so far are below this.
+        numbers: number of each row so far; takes the new one.
+    """
+    rows = len(codes)
+    first = np.empty(rows, np.int64)
+    found = 0
+    if count * width <= max(_DENSE, 4 * rows):
+        known = np.full(count * width, -1, np.int32)
+        for i in range(rows):
+            pair = numbers[i] * width + codes[i] + 2
+            if known[pair] < 0:
+                known[pair] = found
+                first[found] = i
+                found += 1
+            numbers[i] = known[pair]
+        return first[:found].copy()
+    # A hash table of at most half its places, which are found by multiplication.
+    bits = 1
+    while (1 << bits) < 2 * rows:
+        bits += 1
+    size = 1 << bits
+    keys = np.full(size, -1, np.int64)
+    held = np.empty(size, np.int32)
+    for i in range(rows):
+        pair = np.int64(numbers[i]) * width + codes[i] + 2
+        hashed = np.uint64(pair) * np.uint64(0x9E3779B97F4A7C15)
+        place = np.int64(hashed >> np.uint64(64 - bits))
+        while keys[place] >= 0 and keys[place] != pair:
+            place = (place + 1) & (size - 1)
+        if keys[place] < 0:
+            keys[place] = pair
+            held[place] = found
+            first[found] = i
+            found += 1
+        numbers[i] = held[place]
+    return first[:found].copy()
