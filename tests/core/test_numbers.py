@@ -55,8 +55,10 @@ def test_any_bytes_are_read_or_refused(data: bytes, count: int) -> None:
 
 @pytest.mark.parametrize(
     ("data", "count"),
-    [(b"\x01", 2), (b"\x01\x02", 1), (b"\xe0", 1), (b"\xf0\1\1", 1), (b"\xf1" + b"\0" * 7, 1)]
-    + [(b"\xf2", 1), (b"\xf2\x04", 3), (b"\xf3", 1), (b"", 1), (b"\x01", 10**12)],
+    [
+        *((b"\x01", 2), (b"\x01\x02", 1), (b"\xe0", 1), (b"\xf0\1\1", 1), (b"\xf1" + b"\0" * 7, 1)),
+        *((b"\xf2", 1), (b"\xf2\x04", 3), (b"\xf3", 1), (b"", 1), (b"\x01", 10**12)),
+    ],
 )
 def test_a_column_that_breaks_off_or_goes_on_is_refused(data: bytes, count: int) -> None:
     with pytest.raises(ValueError, match="numbers"):
