@@ -161,10 +161,12 @@ Tick = Annotated[
 class ProcessingConfig(Frozen):
     """How events are worked through."""
 
-    guarantee: Literal["at_least_once"] = "at_least_once"
-    """What a crash may do: outputs may repeat, with the same ids; nothing is lost."""
+    guarantee: Literal["exactly_once", "at_least_once"] = "exactly_once"
+    """What a crash may do: nothing; or, without transactions, repeat outputs under the same ids."""
     checkpoint_interval: PositiveDuration = 1_000
     """Time between checkpoints: how much work a crash repeats."""
+    checkpoint_timeout: PositiveDuration = 60_000
+    """How long a checkpoint may take; at most the brokers' transaction.max.timeout.ms."""
     tick: Tick = "auto"
     """Event time is worked through in steps of this length; auto fits it to the windows."""
     idle_timeout: PositiveDuration = 5_000

@@ -14,8 +14,9 @@ from faust.types import EventT
 
 from streams.config import Settings
 from streams.core.processor import Processor
-from streams.edge.checkpoint import AtLeastOnce
+from streams.edge.checkpoint import AtLeastOnce, Committer
 from streams.edge.delivery import Delivery, TopicPartition
+from streams.edge.exactly_once import ExactlyOnce
 from streams.edge.http import HealthServer, Render
 from streams.edge.ledger import OffsetLedger
 from streams.edge.runtime import Runtime
@@ -25,6 +26,7 @@ from streams.edge.stage import Stage
 from streams.edge.state import StateReader
 from streams.edge.status import EdgeStatus
 from streams.edge.topics import check_layout, partition_counts
+from streams.edge.transactions import KafkaTransactions
 from streams.edge.transport import ChunkTransport, Fetching
 
 log = logging.getLogger(__name__)
@@ -127,6 +129,7 @@ class EdgeApp(faust.App):
     async def on_shutdown(self) -> None:
         """Disconnect when everything else has stopped."""
         await super().on_shutdown()
+        await self.runtime.disconnect()
         if self.runtime.failed:
             await self._sender.abort()  # others may own the state by now
         else:
@@ -233,16 +236,7 @@ def create_app(
             stage,
             {source: name(source) for source in SOURCES[stage]},
             build,
-            AtLeastOnce(
-                stage,
-                name(f"state_{stage}"),
-                sender,
-                name,
-                lambda partition, positions, stage=stage: app.runtime.commit_offsets(  # type: ignore[misc] # mypy cannot see the default
-                    stage, partition, positions
-                ),
-                lambda: app.runtime.check_ownership(),  # noqa: PLW0108 - it is set further down
-            ),
+            _committer(app, settings, stage, sender),
             ledger,
         )
         for stage, build in builds.items()
@@ -251,6 +245,7 @@ def create_app(
         stages,
         ledger,
         StateReader(options, {stage: name(f"state_{stage}") for stage in SOURCES}),
+        checkpoint_timeout=processing.checkpoint_timeout / 1000,
         checkpoint_interval=processing.checkpoint_interval / 1000,
         shutdown_timeout=processing.shutdown_timeout / 1000,
         session_timeout=kafka.session_timeout / 1000,
@@ -272,3 +267,37 @@ def create_app(
         channel = app.topic(*map(name, logical), schema=ChunkSchema(), acks=False)
         app.agent(channel, name=stage)(feed)
     return app
+
+
+def _committer(app: EdgeApp, settings: Settings, stage: str, sender: KafkaSender) -> Committer:
+    """Make what makes a stage's checkpoints durable, as the configuration demands."""
+    pipeline = settings.pipeline
+    name, state_topic = pipeline.topics.name, pipeline.topics.name(f"state_{stage}")
+    if pipeline.processing.guarantee == "at_least_once":
+        return AtLeastOnce(
+            stage,
+            state_topic,
+            sender,
+            name,
+            lambda partition, positions: app.runtime.commit_offsets(stage, partition, positions),
+            lambda: app.runtime.check_ownership(),  # noqa: PLW0108 - the runtime is set later
+        )
+
+    async def open_transactions(stage: str, partition: int) -> KafkaTransactions:
+        transactions = KafkaTransactions(
+            client_options(pipeline.kafka),
+            pipeline.application,
+            f"{pipeline.application}-{stage}-{partition}",
+            pipeline.processing.checkpoint_timeout / 1000,
+        )
+        await transactions.open()
+        return transactions
+
+    return ExactlyOnce(
+        stage,
+        state_topic,
+        open_transactions,
+        name,
+        lambda partition, positions: app.runtime.offsets(stage, partition, positions),
+        lambda partition, positions: app.runtime.note_stored(stage, partition, positions),
+    )

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable
 from typing import Protocol
 
-from streams.edge.errors import OwnershipError
+from streams.edge.errors import FencedError, OwnershipError, StuckError
 from streams.edge.stage import Slot, Stage
 
 
@@ -22,18 +22,23 @@ class Health(Protocol):
     def is_member(self) -> bool:
         """Whether the group still counts this worker in."""
 
+    def fenced(self, stage: Stage, slot: Slot, error: FencedError) -> None:
+        """Give up a partition that the broker takes no more transactions for."""
+
 
 class Checkpointer:
     """Makes checkpoints; never two of one partition at once."""
 
-    def __init__(self, interval: float, health: Health) -> None:
+    def __init__(self, interval: float, timeout: float, health: Health) -> None:
         """Keep the collaborators.
 
         Args:
             interval: seconds between two checkpoints of a partition.
+            timeout: seconds that one may take.
             health: of the worker.
         """
         self._interval = interval
+        self._timeout = timeout
         self._health = health
 
     def if_due(self, stage: Stage, slot: Slot, now: float) -> None:
@@ -61,9 +66,9 @@ class Checkpointer:
     async def _settle(self, stage: Stage, slot: Slot, *, tidy: bool) -> None:
         if slot.checkpointing is not None:
             await slot.checkpointing
-        if self._may_write():
+        if self._may_write(stage, slot):
             await self._begin(stage, slot)
-        if tidy and self._may_write():
+        if tidy and self._may_write(stage, slot):
             await stage.tidy(slot)
 
     def _begin(self, stage: Stage, slot: Slot) -> asyncio.Task[None]:
@@ -75,7 +80,12 @@ class Checkpointer:
 
     async def _make(self, stage: Stage, slot: Slot) -> None:
         try:
-            await stage.checkpoint(slot, now_ms())
+            async with asyncio.timeout(self._timeout) as limit:
+                await stage.checkpoint(slot, now_ms())
+        except FencedError as error:
+            self._health.fenced(stage, slot, error)
+        except TimeoutError as error:
+            self._health.fail(self._stuck(stage, slot) if limit.expired() else error)
         except Exception as error:  # noqa: BLE001 - what is durable is not known any more
             # Whoever lost membership gives everything up with the rebalance that follows.
             if not isinstance(error, OwnershipError) or self._health.is_member():
@@ -83,8 +93,19 @@ class Checkpointer:
         finally:
             slot.checkpointing = None
 
-    def _may_write(self) -> bool:
-        return not self._health.failed and self._health.is_member()
+    def _may_write(self, stage: Stage, slot: Slot) -> bool:
+        still_there = stage.slots.get(slot.partition) is slot
+        return still_there and not self._health.failed and self._health.is_member()
+
+    def _stuck(self, stage: Stage, slot: Slot) -> StuckError:
+        return StuckError(
+            f"Kafka did not take a checkpoint of {stage.name} {slot.partition} within "
+            f"{self._timeout:g} s (processing.checkpoint_timeout). Warnings above say what it "
+            "answered; the usual reasons are brokers that are down, a full or broken disk "
+            "(KafkaStorageError), or fewer replicas in sync than min.insync.replicas. Repair the "
+            "brokers and start the worker again: it goes on from the last finished checkpoint, "
+            "nothing is lost"
+        )
 
 
 def now_ms() -> int:

@@ -5,6 +5,9 @@ EdgeError
   StateError        a state topic holds something that cannot be read
   LedgerError       offsets do not add up
   OwnershipError    this worker may no longer own its partitions
+    FencedError     the broker no longer takes this worker's transactions
+  TransactionError  the broker cannot or may not be used with transactions
+  StuckError        a checkpoint did not come to an end
 """
 
 
@@ -26,3 +29,15 @@ class LedgerError(EdgeError):
 
 class OwnershipError(EdgeError):
     """This worker may no longer own its partitions."""
+
+
+class FencedError(OwnershipError):
+    """The broker no longer takes this worker's transactions; none of their effects are seen."""
+
+
+class TransactionError(EdgeError):
+    """The broker cannot, or may not, be used with transactions."""
+
+
+class StuckError(EdgeError):
+    """A checkpoint did not come to an end."""

@@ -3,13 +3,13 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from streams.core.processor import Processor
 from streams.edge.checkpointer import Checkpointer, now_ms
 from streams.edge.delivery import Delivery, TopicPartition
-from streams.edge.errors import OwnershipError, TopicError
+from streams.edge.errors import FencedError, OwnershipError, TopicError
 from streams.edge.ledger import OffsetLedger, Verdict
 from streams.edge.saved import Restored
 from streams.edge.stage import Slot, Stage
@@ -63,6 +63,7 @@ class Runtime:
         reader: Reader,
         *,
         checkpoint_interval: float,
+        checkpoint_timeout: float,
         shutdown_timeout: float,
         session_timeout: float,
     ) -> None:
@@ -71,7 +72,12 @@ class Runtime:
         self._route = {topic: stage for stage in stages for topic in stage.topics.values()}
         self._ledger = ledger
         self._reader = reader
-        self._checkpoints = Checkpointer(checkpoint_interval, self)
+        self._checkpoints = Checkpointer(checkpoint_interval, checkpoint_timeout, self)
+        # Where former owners are fenced it does no harm to be one without knowing.
+        self._fences = all(stage.fences for stage in stages)
+        self._session_timeout = session_timeout
+        self._fencings = 0
+        self._restoring = asyncio.Lock()
         self._shutdown_timeout = shutdown_timeout
         self._watch = SuspensionWatch(session_timeout)
         self._consumer: Consumer | None = None
@@ -85,7 +91,7 @@ class Runtime:
         self._beat = time.monotonic()
         self._held: frozenset[TopicPartition] = frozenset()
         self._sought: dict[TopicPartition, float] = {}
-        self._seeks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     # Life
 
@@ -108,7 +114,7 @@ class Runtime:
         self._assignment += 1
         if self._timer is not None:
             self._timer.cancel()
-        for task in self._seeks:
+        for task in self._tasks:
             task.cancel()
         if not self.failed and self.is_member():
             try:
@@ -137,6 +143,11 @@ class Runtime:
             log.critical("the worker stops: %s", error, exc_info=error)
             self._on_failure(error)
 
+    async def disconnect(self) -> None:
+        """Let go of the broker, when everything else has stopped."""
+        for stage in self._stages.values():
+            await stage.close()
+
     # Assignment
 
     def rebalancing(self) -> None:
@@ -157,6 +168,9 @@ class Runtime:
             async with asyncio.timeout(self._shutdown_timeout):
                 await self._checkpoints.settle(self._stages.values(), tidy=False)
         except TimeoutError:
+            if self._fences:
+                self._abandon()
+                return
             # Whether writes are still on their way is not known, and soon others own the state.
             self.fail(OwnershipError("the checkpoint before a rebalance did not finish in time"))
             return
@@ -205,7 +219,17 @@ class Runtime:
     async def _restore(
         self, wanted: list[tuple[str, int]], consumer: Consumer, assignment: int
     ) -> None:
+        async with self._restoring:
+            if assignment == self._assignment:
+                await self._restore_alone(wanted, consumer, assignment)
+
+    async def _restore_alone(
+        self, wanted: list[tuple[str, int]], consumer: Consumer, assignment: int
+    ) -> None:
         started = time.monotonic()
+        await asyncio.gather(*(self._stages[name].prepare(partition) for name, partition in wanted))
+        if assignment != self._assignment:
+            return  # the partitions are being shared out again
         found = await self._reader.read(wanted)
         tps = [
             TopicPartition(topic, partition)
@@ -215,7 +239,7 @@ class Runtime:
         bounds = await consumer.bounds(tps)
         for name, partition in wanted:
             if assignment != self._assignment:
-                return  # the partitions are being shared out again
+                return  # as above
             slot = await self._stages[name].restore(
                 partition, found[name, partition], bounds, self._generation
             )
@@ -266,14 +290,23 @@ class Runtime:
         self._stages[stage].note_durable(partition, positions)
         await self._need_consumer().commit()
 
+    def offsets(
+        self, stage: str, partition: int, positions: Mapping[str, int]
+    ) -> dict[TopicPartition, int]:
+        """Translate what a checkpoint covers into the offsets that its transaction commits."""
+        return self._stages[stage].offsets(partition, positions)
+
+    def note_stored(self, stage: str, partition: int, positions: Mapping[str, int]) -> None:
+        """Note what a transaction made durable and committed in one."""
+        self._stages[stage].note_durable(partition, positions)
+        self.note_committed(self.offsets(stage, partition, positions))
+
     def _seek_back(self, stage: Stage, slot: Slot, tp: TopicPartition) -> None:
         now = time.monotonic()
         if now - self._sought.get(tp, 0.0) < SEEK_AGAIN_SECONDS:
             return
         self._sought[tp] = now
-        task = asyncio.create_task(self._seek(stage, slot, tp), name=f"seek-{tp.topic}")
-        self._seeks.add(task)
-        task.add_done_callback(self._seeks.discard)
+        self._spawn(self._seek(stage, slot, tp), f"seek-{tp.topic}")
 
     async def _seek(self, stage: Stage, slot: Slot, tp: TopicPartition) -> None:
         # Faust drops chunks that cross a rebalance, and retention may overtake a slow reader.
@@ -289,6 +322,11 @@ class Runtime:
         except Exception as error:  # noqa: BLE001 - the timer or the next rebalance tries again
             log.warning("could not seek in %s[%s]: %r", tp.topic, tp.partition, error)
 
+    def _spawn(self, work: Coroutine[object, object, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     def _report_loss(self, tp: TopicPartition, lost: int) -> None:
         log.error(
             "retention removed %s offsets of %s[%s] before they were read; keep records longer "
@@ -297,6 +335,38 @@ class Runtime:
             tp.topic,
             tp.partition,
         )
+
+    # Fencing
+
+    def fenced(self, stage: Stage, slot: Slot, error: FencedError) -> None:
+        """Give up a partition that the broker takes no more transactions for.
+
+        Either another worker has it, and the group will say so; or the broker's patience was at
+        an end, and the partition is restored from what is durable.
+        """
+        self._fencings += 1
+        log.warning("%s %s is given up: %s", stage.name, slot.partition, error)
+        stage.drop(slot.partition)
+        self._update_held()
+        self._spawn(self._regain(stage, slot.partition), f"regain-{stage.name}-{slot.partition}")
+
+    async def _regain(self, stage: Stage, partition: int) -> None:
+        # Restoring at once would fence the new owner, if there is one. A session's time later
+        # this worker knows whether it is still a member, and then the partition is its own.
+        seen = self._assignment, self._rebalances
+        ends = time.monotonic() + self._session_timeout
+        while time.monotonic() < ends:
+            await asyncio.sleep(TIMER_SECONDS)
+            if seen != (self._assignment, self._rebalances) or not self.is_member():
+                return  # the rebalance restores what is still this worker's
+        try:
+            consumer = self._need_consumer()
+            await self._restore([(stage.name, partition)], consumer, self._assignment)
+            slot = stage.slots.get(partition)
+            if slot is not None:
+                await consumer.seek_to({tp: self._ledger.expected(tp) for tp in slot.sources})
+        except Exception as error:  # noqa: BLE001 - whatever it is, work cannot go on
+            self.fail(error)
 
     # Time
 
@@ -333,7 +403,7 @@ class Runtime:
             raise OwnershipError("the group no longer knows this worker")
 
     def _check_standstill(self) -> None:
-        standstill = self._watch.standstill()
+        standstill = None if self._fences else self._watch.standstill()
         if standstill is not None:
             raise OwnershipError(
                 f"this process stood still for {standstill:.0f} s, longer than the session "
@@ -342,7 +412,8 @@ class Runtime:
 
     def _abandon(self) -> None:
         """Forget everything: others may have had the partitions, and their state, for a while."""
-        log.warning("the group lost sight of this worker; its partitions will be restored")
+        if self._slots():  # on its very first rebalance a worker is no member and has nothing
+            log.warning("the group lost sight of this worker; its partitions will be restored")
         for stage in self._stages.values():
             for partition in list(stage.slots):
                 stage.drop(partition)
@@ -380,6 +451,7 @@ class Runtime:
             partitions=tuple(partitions),
             rebalances=self._rebalances,
             heartbeat_age=time.monotonic() - self._beat,
+            fencings=self._fencings,
         )
 
     def _reason(self, has_partitions: bool) -> str:  # noqa: FBT001 - private

@@ -1,7 +1,7 @@
 """Sends records and waits until the broker has them."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -37,6 +37,27 @@ class Sender(Protocol):
         """
 
 
+def producer_options(options: Mapping[str, Any], client_id: str) -> dict[str, Any]:
+    """Build the arguments of a producer whose retries neither lose nor repeat nor reorder.
+
+    Args:
+        options: connection arguments, see ``security.client_options``.
+        client_id: name in the broker's logs.
+    """
+    return {
+        **options,
+        "client_id": client_id,
+        "enable_idempotence": True,
+        "acks": "all",
+        "linger_ms": LINGER_MS,
+        # aiokafka's lz4 is set to its slowest level: 15 MB/s, a sixth of all the worker's CPU.
+        # zstd makes 250 MB/s, snappy 850.
+        "compression_type": "snappy",
+        "max_batch_size": BATCH_BYTES,
+        "max_request_size": REQUEST_BYTES,
+    }
+
+
 class KafkaSender:
     """An idempotent producer: retries neither lose nor repeat nor reorder records."""
 
@@ -47,18 +68,7 @@ class KafkaSender:
             options: connection arguments, see ``security.client_options``.
             client_id: name in the broker's logs.
         """
-        self._options = {
-            **options,
-            "client_id": client_id,
-            "enable_idempotence": True,
-            "acks": "all",
-            "linger_ms": LINGER_MS,
-            # aiokafka's lz4 is set to its slowest level: 15 MB/s, a sixth of all the worker's CPU.
-            # zstd makes 250 MB/s, snappy 850.
-            "compression_type": "snappy",
-            "max_batch_size": BATCH_BYTES,
-            "max_request_size": REQUEST_BYTES,
-        }
+        self._options = producer_options(options, client_id)
         self._producer: AIOKafkaProducer | None = None
 
     async def start(self) -> None:

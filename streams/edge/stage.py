@@ -108,6 +108,15 @@ class Stage:
                 )
         return set(found)
 
+    @property
+    def fences(self) -> bool:
+        """Whether former owners of a partition are kept from writing."""
+        return self._committer.fences
+
+    async def prepare(self, partition: int) -> None:
+        """Become the only one who can write a partition's state; before it is read."""
+        await self._committer.prepare(partition)
+
     def keep(self, partitions: set[int], generation: int) -> set[int]:
         """Drop what is not wanted any more and return what has to be restored.
 
@@ -127,10 +136,11 @@ class Stage:
         return partitions - set(self.slots)
 
     def drop(self, partition: int) -> None:
-        """Forget a partition; a checkpoint under way is broken off."""
+        """Forget a partition; a checkpoint under way, unless it does so itself, is broken off."""
         slot = self.slots.pop(partition)
-        if slot.checkpointing is not None:
-            slot.checkpointing.cancel()
+        task = slot.checkpointing
+        if task is not None and task is not asyncio.current_task():
+            task.cancel()
         self._ledger.forget(slot.tps.values())
         self._committer.forget(partition)
 
@@ -221,6 +231,15 @@ class Stage:
     async def tidy(self, slot: Slot) -> None:
         """Delete what the last checkpoint made superfluous."""
         await self._committer.tidy(slot.partition)
+
+    async def close(self) -> None:
+        """Disconnect, when everything else has stopped."""
+        await self._committer.close()
+
+    def offsets(self, partition: int, positions: Mapping[str, int]) -> dict[TopicPartition, int]:
+        """Translate positions per source into offsets of source partitions."""
+        tps = self.slots[partition].tps
+        return {tps[source]: position for source, position in positions.items()}
 
     def note_durable(self, partition: int, positions: Mapping[str, int]) -> None:
         """Tell the ledger what a durable checkpoint covers."""

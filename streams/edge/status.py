@@ -68,6 +68,7 @@ class EdgeStatus:
         partitions: what it has been given, restored partitions only.
         rebalances: assignments since the start.
         heartbeat_age: seconds since the event loop last had a turn for its timer.
+        fencings: partitions given up because the broker took no more transactions for them.
     """
 
     phase: Phase
@@ -75,6 +76,7 @@ class EdgeStatus:
     partitions: tuple[PartitionStatus, ...]
     rebalances: int
     heartbeat_age: float
+    fencings: int = 0
 
     @property
     def ready(self) -> bool:

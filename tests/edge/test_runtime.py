@@ -97,6 +97,7 @@ class World:
             ledger,
             self.broker,
             checkpoint_interval=0.05,
+            checkpoint_timeout=5.0,
             shutdown_timeout=1.0,
             session_timeout=session_timeout,
         )

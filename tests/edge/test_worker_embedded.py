@@ -24,7 +24,8 @@ FAUST_WEB_PORT = 6066
 
 def start(embedded: StartBroker, folder: Path, name: str) -> Pipeline:
     layout = Pipeline("127.0.0.1:1", name, folder).layout
-    return Pipeline(embedded(layout).bootstrap_servers, name, folder)
+    parts = {"processing": {"guarantee": "at_least_once"}}
+    return Pipeline(embedded(layout).bootstrap_servers, name, folder, **parts)
 
 
 async def test_every_record_counts_once_through_a_kill_and_an_orderly_stop(
@@ -81,7 +82,7 @@ def test_fausts_own_command_starts_the_real_worker(embedded: StartBroker, tmp_pa
     port = free_port()
     given = pipeline.given | {
         "http": {"port": port},
-        "processing": {},
+        "processing": {"guarantee": "at_least_once"},
         "models": [str(ROOT / "config" / "models" / "fraud.yaml")],
     }
     config = tmp_path / "driftline.yaml"
