@@ -9,6 +9,7 @@ interrupted published from the marker's position on.
 import gzip
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import msgspec
 import numpy as np
@@ -48,8 +49,11 @@ MODELS: list[dict[str, Any]] = [
         "detectors": [{"kind": "adwin", "params": {"delta": 0.3, "clock": 4}}],
         "alerts": [
             {
-                **{"rule": "threshold", "name": "low", "metric": "accuracy"},
-                **{"below": 0.95, "min_samples": 3},
+                "rule": "threshold",
+                "name": "low",
+                "metric": "accuracy",
+                "below": 0.95,
+                "min_samples": 3,
             },
             {"rule": "staleness", "name": "silent", "predictions_after": 3 * MINUTE},
             {"rule": "volume", "name": "volume", "below": 0.05, "min_samples": 1},
@@ -102,8 +106,9 @@ def make() -> dict[str, Any]:
     for offset, value in enumerate(log):
         monitor.step(chunk_of([value], offset), 0)
         if offset + 1 in (taken, marked, len(log)):
-            monitors._LEAST_LOG = 1 if offset + 1 == taken else 10**9  # noqa: SLF001 - when to save
-            checkpoint = monitor.checkpoint(0)
+            least_log = 1 if offset + 1 == taken else 10**9
+            with patch.object(monitors, "_LEAST_LOG", least_log):
+                checkpoint = monitor.checkpoint(0)
             assert checkpoint is not None
             saved.append(checkpoint)
             outputs = checkpoint.outputs
