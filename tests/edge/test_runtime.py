@@ -74,30 +74,31 @@ class Broker(Logs):
 class World:
     """A runtime on a played broker; ``restart`` makes another one on the same records."""
 
-    def __init__(self) -> None:
+    def __init__(self, committer: type[AtLeastOnce] = AtLeastOnce) -> None:
         self.broker = Broker()
+        self.made = committer
         self.failures: list[BaseException] = []
         self.runtimes: list[Runtime] = []
         self.restart()
 
-    def restart(self, session_timeout: float = 10.0) -> Runtime:
+    def restart(self, session_timeout: float = 10.0, checkpoint_timeout: float = 5.0) -> Runtime:
         ledger = OffsetLedger()
 
         async def commit(partition: int, positions: Mapping[str, int]) -> None:
             await runtime.commit_offsets("join", partition, positions)
 
-        committer = AtLeastOnce(
+        committer = self.made(
             *("join", STATE, self.broker, lambda name: f"app.{name}", commit),
             check_ownership=lambda: runtime.check_ownership(),  # noqa: PLW0108 - set below
         )
         stage = Stage("join", SOURCES, lambda p: Totals(tuple(SOURCES), p), committer, ledger)
-        self.stage = stage
+        self.stage, self.committer = stage, committer
         runtime = Runtime(
             [stage],
             ledger,
             self.broker,
             checkpoint_interval=0.05,
-            checkpoint_timeout=5.0,
+            checkpoint_timeout=checkpoint_timeout,
             shutdown_timeout=1.0,
             session_timeout=session_timeout,
         )
