@@ -17,7 +17,7 @@ IntArray = NDArray[np.int64]
 SCORE_BINS = 256
 """Bins that a reference profile gives its scores."""
 
-_CELLS_PER_EDGE = 4
+_CELLS_PER_EDGE = 8
 _MOST_CELLS = 4096
 
 

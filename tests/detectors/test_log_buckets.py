@@ -37,3 +37,12 @@ def test_quantiles_are_those_of_the_values_within_one_percent(
 
 def test_zero_has_a_bucket_of_its_own() -> None:
     assert log_values(log_keys(np.zeros(1))).tolist() == [0.0]
+
+
+@given(st.lists(st.floats(1e-12, 1e15), min_size=1))
+def test_keys_are_rounded_up_logarithms(numbers: list[float]) -> None:
+    exact = np.log(np.array(numbers)) / np.log(101 / 99)
+    keys = log_keys(np.array(numbers)) - 2000
+    # A number at a bound belongs to the bucket below it; logarithms tell so up to their rounding.
+    assert ((keys - 1 - 1e-9 < exact) & (exact < keys + 1e-9)).all()
+    assert (log_keys(-np.array(numbers)) == -keys - 2000).all()

@@ -118,11 +118,11 @@ def _count_keys(
             key = keys[i, k]
             if key == NO_KEY:
                 continue
-            at = rank[key - low] if len(rank) else np.searchsorted(found, key)
             for v in range(sets.shape[0]):
                 own = sets[v, i]
                 if own < 0:
                     continue
+                at = rank[key - low] if len(rank) else np.searchsorted(found, key)
                 for j in range(of_sets.shape[1]):
                     place = of_sets[own, j] * width + at
                     hits[place] += 1

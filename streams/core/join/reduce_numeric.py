@@ -17,11 +17,16 @@ Bools = NDArray[np.bool_]
 
 _ROWS = 64
 """Rows that are looked at twice, for their mean and their deviations, while they are in cache."""
+_SIDE = 32
+"""Features that are walked through together: their numbers share a cache line, their bins and
+counts fit into the cache."""
 _PAGE = 64
 """Buckets that are counted side by side; a feature's values use few of the pages."""
 _MIDDLE = 64
 """The page of bucket 0. Buckets are within +-3727, pages within +-59."""
 _PAGES = 2 * _MIDDLE
+_FEW = 24
+"""Buckets of cells of up to so many rows are sorted rather than counted."""
 
 _NONE: Bools = np.zeros((0, 0), dtype=np.bool_)
 
@@ -98,110 +103,105 @@ def _reduce(
     """Fill ``stats``, ``moments`` and ``bins``; return (cell, key, count) of the quantiles."""
     cells, width = stats.shape[0], values.shape[1]
     order, ends = _order(cell, cells)
-    # Page of counts by feature and bucket, 0 for none; a cell cannot use more than it has values.
-    pages = np.zeros((width, _PAGES), np.int64)
-    most = 0
-    for c in range(cells):
-        most = max(most, ends[c + 1] - ends[c])
-    held = 1 + min(most, _PAGES) * width
-    counts = np.empty((held, _PAGE), np.int64)
-    room = 64 + min(len(cell) * width, 256 * width * cells)
+    room = len(cell) * width
     of_cells, of_keys, of_sums = np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room)
     used = 0
-    present, sums, squares = np.empty(width, np.int64), np.empty(width), np.empty(width)
+    present, sums, squares = np.empty(_SIDE, np.int64), np.empty(_SIDE), np.empty(_SIDE)
+    few, held = np.empty((_SIDE, _FEW), np.int64), np.empty(_SIDE, np.int64)
+    # Page of counts by feature and bucket, 0 for none.
+    pages = np.empty((_SIDE, _PAGES), np.int32)
+    counts = np.empty((1 + _SIDE * _PAGES, _PAGE), np.int32)
     for c in range(cells):
-        pages[:] = 0
-        taken = 1
-        for begin in range(ends[c], ends[c + 1], _ROWS):
-            end = min(begin + _ROWS, ends[c + 1])
-            present[:] = 0
-            sums[:] = 0.0
-            squares[:] = 0.0
-            for at in range(begin, end):
-                row = order[at]
-                for f in range(width):
-                    value = values[row, f]
-                    if np.isnan(value):
-                        stats[c, f, 2 if len(bad) and bad[row, f] else 1] += 1.0
+        sort = ends[c + 1] - ends[c] <= _FEW
+        for left in range(0, width, _SIDE):
+            side = min(_SIDE, width - left)
+            taken = 1
+            held[:] = 0
+            if not sort:
+                pages[:] = 0
+            for begin in range(ends[c], ends[c + 1], _ROWS):
+                end = min(begin + _ROWS, ends[c + 1])
+                present[:] = 0
+                sums[:] = 0.0
+                squares[:] = 0.0
+                for at in range(begin, end):
+                    row = order[at]
+                    for k in range(side):
+                        f = left + k
+                        value = values[row, f]
+                        if np.isnan(value):
+                            stats[c, f, 2 if len(bad) and bad[row, f] else 1] += 1.0
+                            continue
+                        present[k] += 1
+                        sums[k] += value
+                        if value < low[f] or value > high[f]:
+                            stats[c, f, 3] += 1.0
+                        if bins_first[f] >= 0:
+                            start = table_at[f]
+                            size = table_at[f + 1] - start - 1
+                            here = start + cell_of(value, bins_low[f], bins_scale[f], size)
+                            edge = edges_up_to(value, edges, bins_table[here], bins_table[here + 1])
+                            bins[c, bins_first[f] + edge - bins_table[start]] += 1.0
+                        key = log_key(value)
+                        if sort:
+                            place = held[k]
+                            while place > 0 and few[k, place - 1] > key:
+                                few[k, place] = few[k, place - 1]
+                                place -= 1
+                            few[k, place] = key
+                            held[k] += 1
+                            continue
+                        page = pages[k, (key >> 6) + _MIDDLE]
+                        if page == 0:
+                            page = np.int32(taken)
+                            taken += 1
+                            pages[k, (key >> 6) + _MIDDLE] = page
+                            counts[page, :] = 0
+                        counts[page, key & (_PAGE - 1)] += 1
+                for k in range(side):
+                    sums[k] /= max(present[k], 1)
+                for at in range(begin, end):
+                    row = order[at]
+                    for k in range(side):
+                        deviation = values[row, left + k] - sums[k]
+                        squares[k] += 0.0 if np.isnan(values[row, left + k]) else deviation**2
+                for k in range(side):
+                    if present[k]:
+                        _merge(moments[c, left + k], present[k], sums[k], squares[k])
+            for k in range(side):
+                f = left + k
+                stats[c, f, 0] = moments[c, f, 0]
+                base = f * QUANTILE_STRIDE + QUANTILE_OFFSET
+                began = used
+                for at in range(held[k]):
+                    if used > began and of_keys[used - 1] == base + few[k, at]:
+                        of_sums[used - 1] += 1.0
                         continue
-                    present[f] += 1
-                    sums[f] += value
-                    if value < low[f] or value > high[f]:
-                        stats[c, f, 3] += 1.0
-                    first = bins_first[f]
-                    if first >= 0:
-                        here = table_at[f]
-                        here += cell_of(
-                            value, bins_low[f], bins_scale[f], table_at[f + 1] - here - 1
-                        )
-                        base = bins_table[table_at[f]]
-                        bins[
-                            c,
-                            first
-                            + edges_up_to(value, edges, bins_table[here], bins_table[here + 1])
-                            - base,
-                        ] += 1.0
-                    key = log_key(value)
-                    page = pages[f, (key >> 6) + _MIDDLE]
-                    if page == 0:
-                        page = taken
-                        taken += 1
-                        pages[f, (key >> 6) + _MIDDLE] = page
-                        counts[page, :] = 0
-                    counts[page, key & (_PAGE - 1)] += 1
-            for f in range(width):
-                sums[f] /= max(present[f], 1)
-            for at in range(begin, end):
-                row = order[at]
-                for f in range(width):
-                    value = values[row, f]
-                    if not np.isnan(value):
-                        deviation = value - sums[f]
-                        squares[f] += deviation * deviation
-            for f in range(width):
-                if present[f]:
-                    before = moments[c, f, 0]
-                    weight = before + present[f]
-                    delta = sums[f] - moments[c, f, 1]
-                    share = present[f] / weight
-                    moments[c, f, 0] = weight
-                    if before == 0.0:
-                        moments[c, f, 1] = sums[f]
-                        moments[c, f, 2] = squares[f]
-                    else:
-                        moments[c, f, 1] += delta * share
-                        moments[c, f, 2] += squares[f] + delta * delta * before * share
-        for f in range(width):
-            stats[c, f, 0] = moments[c, f, 0]
-            for p in range(_PAGES):
-                page = pages[f, p]
-                if page == 0:
-                    continue
-                if used + _PAGE > len(of_keys):
-                    of_cells = _grown(of_cells)
-                    of_keys = _grown(of_keys)
-                    of_sums = _grown_sums(of_sums)
-                for k in range(_PAGE):
-                    if counts[page, k]:
-                        of_cells[used] = c
-                        key = (p - _MIDDLE) * _PAGE + k
-                        of_keys[used] = f * QUANTILE_STRIDE + QUANTILE_OFFSET + key
-                        of_sums[used] = counts[page, k]
-                        used += 1
+                    of_keys[used] = base + few[k, at]
+                    of_sums[used] = 1.0
+                    used += 1
+                if not sort:
+                    for p in range(_PAGES):
+                        if pages[k, p]:
+                            for bucket in range(_PAGE):
+                                count = counts[pages[k, p], bucket]
+                                if count:
+                                    of_keys[used] = base + (p - _MIDDLE) * _PAGE + bucket
+                                    of_sums[used] = count
+                                    used += 1
+                of_cells[began:used] = c
     return of_cells[:used].copy(), of_keys[:used].copy(), of_sums[:used].copy()
 
 
 @kernel
-def _grown(values: Ints) -> Ints:
-    """Make room for twice as many."""
-    out = np.empty(2 * len(values), np.int64)
-    out[: len(values)] = values
-    return out
-
-
-@kernel
-def _grown_sums(values: Floats) -> Floats:
-    """Make room for twice as many."""
-    out = np.empty(2 * len(values))
-    out[: len(values)] = values
-    return out
+def _merge(into: Floats, count: int, mean: float, squares: float) -> None:
+    """Add a group of numbers to (weight, mean, squared deviations)."""
+    before = into[0]
+    if before == 0.0:
+        into[0], into[1], into[2] = count, mean, squares
+        return
+    delta = mean - into[1]
+    share = count / (before + count)
+    into[0] = before + count
+    into[1] += delta * share
+    into[2] += squares + delta * delta * before * share

@@ -31,7 +31,7 @@ SEEDS = st.integers(0, 2**32)
 @pytest.mark.parametrize("task", TASKS)
 @given(
     seed=SEEDS,
-    count=st.sampled_from([1, 2, 7, 40, 150]),
+    count=st.sampled_from([1, 2, 7, 40, 600]),
     numeric=st.sampled_from([0, 1, 5]),
     categorical=st.sampled_from([0, 2]),
 )
@@ -55,7 +55,7 @@ def test_predictions_count_in_every_cell_of_theirs(
 @settings(max_examples=3)
 def test_two_hundred_features_are_counted_like_one(seed: int) -> None:
     config, layout = model_of("binary", 200, 0)
-    block = Rows(seed, layout, 80).block()
+    block = Rows(seed, layout, 200).block()
     groups = Groups(config)
     group = groups.assign(block)
     _, found = reduce_predictions(layout, None, block, groups, group)
