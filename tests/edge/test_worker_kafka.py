@@ -98,10 +98,12 @@ async def test_every_record_counts_once_while_workers_join_and_leave(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("guarantee", ["exactly_once", "at_least_once"])
 async def test_a_worker_that_was_suspended_does_not_write_over_its_successor(
-    kafka: RealKafka, tmp_path: Path
+    kafka: RealKafka, tmp_path: Path, guarantee: str
 ) -> None:
-    pipeline = await start(kafka, "asleep", tmp_path)
+    name = f"asleep-{guarantee}"
+    pipeline = await start(kafka, name, tmp_path, processing={"guarantee": guarantee})
     with pipeline.worker() as first, traffic(pipeline):
         wait_for(lambda: first.has_read() > 0, "the first worker to read")
         with pipeline.worker() as second:
@@ -111,9 +113,19 @@ async def test_a_worker_that_was_suspended_does_not_write_over_its_successor(
             wait_for(lambda: len(second.partitions()) == 3, "the second worker to take over")
             read = second.has_read()
             wait_for(lambda: second.has_read() > read, "the second worker to go on")
+            rebalances = second.status()["rebalances"]
             first.process.send_signal(signal.SIGCONT)
-            assert first.process.wait(30) == 1
-            assert "stood still" in first.log()
+            if guarantee == "at_least_once":
+                assert first.process.wait(30) == 1
+                assert "stood still" in first.log()
+            else:
+                # It is fenced, so it may live: it joins the group again.
+                wait_for(lambda: second.status()["rebalances"] > rebalances, "it to come back")
+                second.ready()
+                first.ready()
+                read = first.has_read()
+                wait_for(lambda: first.has_read() > read, "the first worker to go on")
+                first.kill()
             second.kill()
     with pipeline.worker() as last:
         await check_exact(pipeline, last)
@@ -198,4 +210,24 @@ async def test_a_broker_that_dies_and_comes_back_costs_nothing(
         await asyncio.sleep(0.5)
         await asyncio.to_thread(kafka.restart)
         pipeline.send(range(300, 600))
+        await check_exact(pipeline, worker)
+
+
+async def test_a_broker_that_stays_away_stops_the_worker_and_the_next_one_goes_on(
+    kafka: RealKafka, tmp_path: Path
+) -> None:
+    pipeline = await start(kafka, "away", tmp_path, processing={"checkpoint_timeout": "3s"})
+    pipeline.send(range(300))
+    with pipeline.worker() as worker:
+        wait_for(lambda: worker.checkpoints() > 0, "a checkpoint")
+        with traffic(pipeline):
+            wait_for(lambda: worker.has_read() > 300, "more to be read")
+        kafka.kill()
+        try:
+            assert worker.process.wait(40) == 1
+        finally:
+            await asyncio.to_thread(kafka.restart)
+        assert "Kafka did not take a checkpoint" in worker.log()
+        assert "full or broken disk" in worker.log()
+    with pipeline.worker() as worker:
         await check_exact(pipeline, worker)
