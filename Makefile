@@ -1,6 +1,6 @@
 # make demo   the main job on one machine, nothing to install but Python
 # make test   everything that the project checks
-# make bench  speed, side by side with the floor and stock Faust (needs a real Kafka)
+# make bench  speed, side by side with the floor and with Faust, Bytewax and Quix (needs a real Kafka)
 # make chaos  exactly once, through kills, rebalances and broken disks (needs a real Kafka)
 
 PYTHON ?= python3

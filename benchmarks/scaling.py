@@ -24,12 +24,16 @@ from driftline_system import Variant, settings_of
 from measuring import resident_bytes
 from systems import Bench, say
 from workload import (
+    MODEL,
+    START_MS,
+    VERSION,
+    Ints,
     Rows,
     Workload,
-    batch_predictions,
     draw,
     single_feedback,
     single_predictions,
+    uuids,
 )
 
 from streams.config import Settings
@@ -42,6 +46,7 @@ from streams.wire import Chunk
 
 HERE = Path(__file__).resolve().parent
 FEATURES = (1, 20, 50, 100, 200)
+FEW_FEATURES = 50
 WAITING = (10_000, 100_000, 1_000_000)
 MOST_WAITING = 10_000_000
 _ID_BYTES = 36
@@ -77,14 +82,23 @@ class Core:
         self.join_s = self.monitor_s = self.floor_s = 0.0
         self.payload = 0
 
-    def feed(self, source: str, values: Sequence[bytes], keys: Sequence[str], stamp: int) -> None:
-        """Give records to the join."""
+    def feed(
+        self,
+        source: str,
+        values: Sequence[bytes],
+        keys: Sequence[str],
+        stamp: int,
+        *,
+        floor: bool = True,
+    ) -> None:
+        """Give records to the join; with ``floor``, decode them with orjson alone too."""
         records = list(zip(values, keys, strict=True))
         for first in range(0, len(records), _CHUNK):
             part = records[first : first + _CHUNK]
             chunk = self._chunk(source, part, stamp)
             self.payload += sum(len(value) for value, _ in part)
-            self.floor_s += _timed(lambda part=part: [orjson.loads(value) for value, _ in part])
+            if floor:
+                self.floor_s += _timed(lambda part=part: [orjson.loads(one) for one, _ in part])
             self.join_s += _timed(lambda chunk=chunk: self.join.step(chunk, stamp))
 
     def checkpoint(self, stamp: int) -> None:
@@ -173,24 +187,23 @@ def _truths(drawn: Rows) -> list[tuple[int, str, bytes]]:
 
 def by_waiting(count: int, rows: int) -> dict[str, float]:
     """Measure predictions and labels while so many predictions wait."""
-    workload = Workload(rows=count + rows, features=1, rate=50_000.0)
+    workload = Workload(rows=count + rows, features=1, rate=max(2_000.0, count / 20))
     rehearse()
     core = Core(_settings(workload, label_horizon="24h"))
-    core.feed("predictions", [batch_predictions(workload, draw(workload, 1 << 40, 500))], [""], 0)
     before = resident_bytes()
+    random = np.random.default_rng(7)
     ids = np.empty(count, dtype=f"S{_ID_BYTES}")
     for first in range(0, count, _CHUNK):
-        drawn = draw(workload, first, _CHUNK)
-        now = int(drawn.stamps[-1])
-        ids[first : first + _CHUNK] = drawn.ids
-        values = [batch_predictions(workload, part) for part in _pieces(drawn)]
-        core.feed("predictions", values, [""] * len(values), now)
+        stamps = START_MS + ((first + np.arange(_CHUNK)) * (1000 / workload.rate)).astype(np.int64)
+        now = int(stamps[-1])
+        made = uuids(stamps, random)
+        ids[first : first + _CHUNK] = made
+        core.feed("predictions", [_batch(workload, made, stamps)], made[:1], now, floor=False)
         _keep_pace(core, now)
     grown = resident_bytes() - before - ids.nbytes
     status = core.join.status()
     state = status["state_bytes"] / status["state_rows"]
     core.reset()
-    random = np.random.default_rng(7)
     chosen = ids[random.choice(count, min(rows, count // 2), replace=False)].astype(str).tolist()
     measured = 0
     for first in range(0, len(chosen), _CHUNK):
@@ -213,14 +226,23 @@ def by_waiting(count: int, rows: int) -> dict[str, float]:
     }
 
 
-def _pieces(drawn: Rows) -> list[Rows]:
-    return [drawn.part(a, a + 500) for a in range(0, len(drawn.ids), 500)]
+def _batch(workload: Workload, ids: list[str], stamps: Ints) -> bytes:
+    """Encode one columnar message of predictions that are all alike."""
+    n = len(ids)
+    columns = {
+        "prediction_id": ids,
+        "timestamp": stamps.tolist(),
+        "prediction": [True] * n,
+        "score": [0.75] * n,
+        "features": {workload.names[0]: [1.5] * n},
+    }
+    return orjson.dumps({"model": MODEL, "model_version": VERSION, "columns": columns})
 
 
 def _keep_pace(core: Core, now: int) -> None:
     """Let the other source reach a moment too, by truth that nobody waits for."""
     stray = single_feedback(f"stray-{now}", now, actual=True)
-    core.feed("feedback", [stray], [f"stray-{now}"], now)
+    core.feed("feedback", [stray], [f"stray-{now}"], now, floor=False)
     core.checkpoint(now)
 
 
@@ -242,10 +264,11 @@ def windows_of(workload: Workload) -> list[Window]:
 
 def features_of(bench: Bench) -> dict[str, Any]:
     """Measure all numbers of features, each in a process of its own."""
-    rows = min(100_000, bench.workload.rows)
-    found = [_apart("features", count, rows) for count in FEATURES]
-    for one in found:
-        one["ns_per_payload_byte"] = one["us_per_row"] * 1000 / one["payload_bytes"]
+    most = min(100_000, bench.workload.rows)
+    found = [
+        _apart("features", count, most if count <= FEW_FEATURES else most // 2)
+        for count in FEATURES
+    ]
     first, last = found[0], found[-1]
     slope = (last["us_per_row"] - first["us_per_row"]) / (last["features"] - first["features"])
     floor = (last["decode_us_per_row"] - first["decode_us_per_row"]) / (
@@ -254,12 +277,11 @@ def features_of(bench: Bench) -> dict[str, Any]:
     bytes_per_feature = (last["payload_bytes"] - first["payload_bytes"]) / (
         last["features"] - first["features"]
     )
-    costs = [one["ns_per_payload_byte"] for one in found]
     listed = ", ".join(f"{one['features']}: {one['us_per_row']:.1f}" for one in found)
     against = ", ".join(f"{one['features']}: {one['times_decoding']:.2f}" for one in found)
     return {
         "by": found,
-        "flatness_per_byte": round(max(costs) / min(costs), 3),
+        "further_feature_over_decoding": round(slope / floor, 3),
         "us_per_further_feature": round(slope, 4),
         "decode_us_per_further_feature": round(floor, 4),
         "bytes_per_feature": round(bytes_per_feature, 1),

@@ -75,10 +75,10 @@ class Page:
     def render(self) -> tuple[bytes, str]:
         """Show new windows, as the worker's handler does."""
         windows = self.windows()
-        started = time.perf_counter()
+        started = time.thread_time()
         self._exporter.update(windows, [], {"worker_ready": 1.0})
         page = self._exporter.render()
-        self.changed_ms.append((time.perf_counter() - started) * 1000)
+        self.changed_ms.append((time.thread_time() - started) * 1000)
         return page
 
     def render_again(self) -> None:
@@ -86,10 +86,10 @@ class Page:
         windows = self.windows()
         self._exporter.update(windows, [], {"worker_ready": 1.0})
         self._exporter.render()
-        started = time.perf_counter()
+        started = time.thread_time()
         self._exporter.update(windows, [], {"worker_ready": 2.0})
         self._exporter.render()
-        self.same_ms.append((time.perf_counter() - started) * 1000)
+        self.same_ms.append((time.thread_time() - started) * 1000)
 
 
 def _series(window: Window) -> int:
@@ -151,7 +151,8 @@ async def _measure() -> dict[str, Any]:
                 f"{_spread(taken)['p50']:.1f} ms, most {_spread(taken)['max']:.1f} ms"
             ),
             (
-                f"rendering alone: p50 {changed['p50']:.1f} ms, most {changed['max']:.1f} ms; when "
+                f"rendering alone, CPU time: p50 {changed['p50']:.1f} ms, most "
+                f"{changed['max']:.1f} ms; when "
                 f"nothing changed {same['p50']:.1f} ms"
             ),
             f"the event loop is blocked for p50 {loop['p50']:.1f} ms, most {loop['max']:.1f} ms",
