@@ -14,6 +14,9 @@ from chaos.trial import Outcome, Terms
 from confluent_kafka import KafkaException
 from rich.console import Console
 
+WIDTH = 160
+"""Of the table, where no terminal says its own."""
+
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make chaos", description="Proof of exactly once.")
@@ -36,6 +39,8 @@ def main() -> int:
     """Run; 0 if everything came out right, 1 if not, 2 if the proof could not run."""
     arguments = _arguments()
     console = Console(stderr=arguments.json)
+    if not console.is_terminal:
+        console = Console(stderr=arguments.json, width=WIDTH)
     with tempfile.TemporaryDirectory(prefix="driftline-chaos-") as folder:
         terms = Terms(
             arguments.folder or Path(folder),

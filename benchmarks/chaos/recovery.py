@@ -10,7 +10,7 @@ from confluent_kafka import Producer
 from chaos.installation import PARTITIONS, Installation
 from chaos.load import Load
 from chaos.traffic import LARGE, PRICE, Traffic, models
-from chaos.trial import END_SECONDS, NORMAL_LAG_SECONDS, SPEED, Terms
+from chaos.trial import COMPILED_SECONDS, END_SECONDS, NORMAL_LAG_SECONDS, SPEED, Terms
 from chaos.workers import Crew, NotInTimeError, wait_until
 from streams.events.partitioner import partition_for
 from support.kafka import RealKafka
@@ -69,6 +69,7 @@ def measure(terms: Terms, waiting: int) -> Recovery:
         load = Load(node.bootstrap_servers, sides, traffic, SPEED)
         with Crew(installation, static=True) as crew:
             crew.hire()
+            wait_until(lambda: crew.books()["predictions_in"] > 0, "the worker", COMPILED_SECONDS)
             load.start()
             try:
                 _watch(crew, found, most=NORMAL_LAG_SECONDS * 2 * terms.rate)

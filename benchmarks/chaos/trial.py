@@ -18,7 +18,8 @@ from chaos.workers import STOP_SECONDS, Crew, NotInTimeError, wait_until
 
 SPEED = 1.25
 """Seconds of event time per second."""
-READY_SECONDS = 90.0
+COMPILED_SECONDS = 300.0
+"""The first worker of an installation compiles its loops and leaves them to the others."""
 RECOVERY_SECONDS = 120.0
 END_SECONDS = 240.0
 VISIBLE_SECONDS = 30.0
@@ -118,8 +119,10 @@ class Trial:
         started = time.monotonic()
         self.installation.create_topics()
         with self.crew:
-            self.crew.hire(workers)
-            wait_until(lambda: self.crew.caught_up(0), "the workers to be ready", READY_SECONDS)
+            self.crew.hire()
+            wait_until(lambda: self.crew.caught_up(0), "the first worker", COMPILED_SECONDS)
+            self.crew.hire(workers - 1)
+            wait_until(lambda: self.crew.caught_up(0), "all workers", COMPILED_SECONDS)
             sides = {side: self.installation.topics.name(side) for side in _SIDES}
             start = int(time.time() * 1000) // LARGE * LARGE
             traffic = Traffic(self._terms.seed, start, self._event_rate)
