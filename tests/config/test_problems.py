@@ -69,7 +69,7 @@ def only(path: Path) -> Problem:
             3,
             "processing.guarantee",
             "unknown value 'exactly_onec'",
-            "known: at_least_once",
+            "did you mean 'exactly_once'",
         ),
         (
             KAFKA + "processing: {unknown_models: acept}\n",

@@ -12,6 +12,11 @@ from streams.config.load import load
 from streams.edge.topics import declare
 from support.embedded import StartBroker
 
+PIPELINE: Json = traffic.PIPELINE | {
+    "processing": {**traffic.PIPELINE.get("processing", {}), "guarantee": "at_least_once"}
+}
+"""The embedded broker has no transactions."""
+
 pytestmark = [pytest.mark.embedded, pytest.mark.data]
 
 
@@ -19,10 +24,10 @@ def test_live_and_replay_publish_the_same_windows_and_alerts(
     embedded: StartBroker, nannyml_data: Path, model: Json, tmp_path: Path
 ) -> None:
     events = traffic.make(nannyml_data, tmp_path, 1_500, skip=24_000)
-    planned = System("127.0.0.1:1", "quick", tmp_path, traffic.PIPELINE, model)
+    planned = System("127.0.0.1:1", "quick", tmp_path, PIPELINE, model)
     layout = {spec.name: spec.partitions for spec in declare(load(planned.config))}
     broker = embedded(layout)
-    system = System(broker.bootstrap_servers, "quick", tmp_path, traffic.PIPELINE, model)
+    system = System(broker.bootstrap_servers, "quick", tmp_path, PIPELINE, model)
     for kind, file in (("predictions", events.predictions), ("feedback", events.feedback)):
         run(
             *("publish", file, "--kind", kind, "--topic", system.topic(kind)),
