@@ -55,7 +55,7 @@ def test_every_detector_distance_and_interval_shows_an_example() -> None:
             if ">>>" not in (ast.get_docstring(node) or ""):
                 lacking.append(node.name)
     assert sorted(lacking) == sorted(
-        ["ByteSketch", "Distance", "DriftDetector", "FrequentItem", "Interval", "Plan", "Tests"]
+        ["ByteSketch", "Distance", "DriftDetector", "FrequentItem", "Interval", "Rule"]
     )
 
 
