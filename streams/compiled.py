@@ -4,23 +4,70 @@ A kernel is a plain Python function over numpy arrays and numbers. Without the c
 event would cost some twenty passes of numpy or hundreds of interpreter steps; with it one loop.
 """
 
+import hashlib
+import os
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+import numpy as np
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_fingerprints: dict[Any, bytes] = {}
 
 
 def kernel(function: F) -> F:
     """Compile a function when it is first called with arguments of some types.
 
-    Machine code is cached beside the source or in the user's cache folder, or where
-    ``NUMBA_CACHE_DIR`` says, so that only the very first process pays for it; where none of them
-    can be written to, every process does. The GIL is released while a kernel runs.
+    Machine code is kept in the user's cache folder, or where ``NUMBA_CACHE_DIR`` says, so that only
+    the very first process pays for it; where that cannot be written to, every process does. The
+    GIL is released while a kernel runs.
     """
+    fingerprint = _fingerprint(function)
+    options = {"nogil": True, "error_model": "numpy"}
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(_folder() / fingerprint.hex())
     try:
-        compiled = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+        compiled = numba.njit(cache=True, **options)(function)
     except RuntimeError:  # no place for a cache
-        compiled = numba.njit(nogil=True, error_model="numpy")(function)
+        compiled = numba.njit(**options)(function)
+    finally:
+        numba.config.CACHE_DIR = before
+    _fingerprints[compiled] = fingerprint
     return cast("F", compiled)
+
+
+def _folder() -> Path:
+    named = os.environ.get("NUMBA_CACHE_DIR")
+    home = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    return Path(named) if named else Path(home) / "driftline" / "kernels"
+
+
+def _fingerprint(function: Callable[..., Any]) -> bytes:
+    """Identify a kernel by its file, the kernels that it calls, and the constants that it uses.
+
+    The compiler's own cache knows a function by its file alone, and would go on using machine code
+    into which an older version of another file was compiled.
+    """
+    code = function.__code__
+    found = hashlib.blake2b(_content(code.co_filename), digest_size=12)
+    for name in code.co_names:
+        value = function.__globals__.get(name)
+        if isinstance(value, int | float):
+            found.update(repr(value).encode())
+        elif isinstance(value, np.ndarray):
+            found.update(value.tobytes())
+        else:
+            try:
+                found.update(_fingerprints.get(value, b""))
+            except TypeError:  # what cannot be hashed is no kernel
+                continue
+    return found.digest()
+
+
+@cache
+def _content(path: str) -> bytes:
+    return Path(path).read_bytes()
