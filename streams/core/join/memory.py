@@ -5,15 +5,17 @@ from collections.abc import Mapping
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
-from streams.core.join.early import raw_of
-from streams.core.join.pages import LABELLED, MATCHED, PAGE_BITS, PAGE_ROWS
-from streams.core.join.state import Delta, EarlyRecord, Marker
+from streams.core.join.early import detach
+from streams.core.join.pages import MATCHED, MOST_CLASSES, PAGE_ROWS, Kind, NewRows
+from streams.core.join.state import Delta, EarlyRecords, Marker, NewPage
 from streams.core.join.tick_join import TickJoin
-from streams.core.join.waiting import Waiting
 from streams.core.processor import StateRecord
 from streams.core.ticks import NEVER
 from streams.events.intake import FeedbackIntake
+
+Ints = NDArray[np.int64]
 
 GROUPS = "groups"
 
@@ -72,22 +74,23 @@ class Memory:
             if name.startswith(GROUPS):
                 self._restore_groups(data)
         join.early.next_number = marker.early
-        claimed: set[int] = set()
-        early: list[EarlyRecord] = []
+        claimed: list[Ints] = []
+        early: list[EarlyRecords] = []
         for name, data in records.items():
             if not name.startswith(GROUPS):
                 delta = Delta.decode(name, data)
                 self._needed[name] = delta.needed_until
-                _apply(join.waiting, delta)
-                claimed.update(delta.claimed)
+                _apply(join, delta)
+                claimed += delta.claimed
                 early += delta.early
         join.waiting.store.reopen(marker.open_pages, marker.next_page)
         given_up = moment - join.longest_wait
+        gone = np.concatenate([*claimed, np.zeros(0, dtype=np.int64)])
         for one in sorted(early, key=lambda one: one.number):
-            if one.number not in claimed and one.arrived >= given_up:
-                self._restore_early(one, intake)
-        for page in join.waiting.store.pages.values():
-            page.expire(moment - join.model(page.model).horizon)
+            if one.arrived >= given_up:
+                self._restore_early(one, gone, intake)
+        for _ in join.waiting.expire(moment):
+            pass
         self._settle()
 
     def _restore_groups(self, data: bytes) -> None:
@@ -96,41 +99,55 @@ class Memory:
             model.groups.restore(members)
             self._saved_groups[name] = len(model.groups)
 
-    def _restore_early(self, one: EarlyRecord, intake: FeedbackIntake) -> None:
-        rows = intake.decode(one.record, NEVER, one.record.timestamps[0]).rows
-        if len(rows):
-            rows.raw = raw_of(one.record, one.batch_row)
-            self._join.early.add(rows, one.arrived, one.number)
+    def _restore_early(self, one: EarlyRecords, claimed: Ints, intake: FeedbackIntake) -> None:
+        rows = intake.decode(one.chunk, NEVER, one.chunk.timestamps[0]).rows
+        record = rows.raw.record
+        rows.raw.row = one.batch_row[record]
+        numbers = one.number + record.astype(np.int64)
+        left = np.flatnonzero(~np.isin(numbers, claimed))
+        if len(left):
+            self._join.early.add(detach(rows, left), one.arrived, numbers[left])
 
     def _settle(self) -> None:
         """Balance the books where horizons were configured anew since they were written."""
         books, join = self._join.books, self._join
-        waiting = sum(page.waiting() for page in join.waiting.store.pages.values())
+        waiting = join.waiting.store.waiting()
         books.predictions_expired += books.predictions_waiting - waiting
         books.predictions_waiting = waiting
         books.feedback_orphan += books.feedback_waiting - len(join.early)
         books.feedback_waiting = len(join.early)
 
 
-def _apply(waiting: Waiting, delta: Delta) -> None:
+def _apply(join: TickJoin, delta: Delta) -> None:
+    waiting, store = join.waiting, join.waiting.store
     for part in delta.rows:
-        waiting.put_back(part.page, part.start, part.model, part.score_width, part.rows)
+        kind = join.model(part.model).kind
+        waiting.put_back(kind, part.page, part.start, _fitting(part, kind))
     for change in delta.changes.labels:
-        there = np.flatnonzero(waiting.store.holds(change.handles))
-        for _, page, positions, slots in waiting.store.by_page(change.handles[there]):
-            page.label[slots] = change.label[there[positions]]
-            page.label_ts[slots] = change.label_ts[there[positions]]
-            page.flags[slots] |= LABELLED | MATCHED
+        rows = store.rows_of(change.handles)
+        there = np.flatnonzero(rows >= 0)
+        store.label(rows[there], change.label[there], change.label_ts[there])
     for handle, key in delta.changes.outcomes:
-        if waiting.store.slot_in_use(handle):
-            page = waiting.store.pages[handle >> PAGE_BITS]
-            slot = handle & (PAGE_ROWS - 1)
-            page.outcomes[slot] |= 1 << key[0]
-            page.flags[slot] |= MATCHED
-            waiting.extras.outcomes.setdefault(handle, set()).add(key)
+        row = store.row_of(handle)
+        if row >= 0:
+            store.rows["flags"][row] |= MATCHED
+            store.page_of(row).outcomes.setdefault(handle & (PAGE_ROWS - 1), set()).add(key)
     for handle, weight in delta.changes.weights.items():
-        if waiting.store.slot_in_use(handle):
-            waiting.extras.weights[handle] = weight
+        row = store.row_of(handle)
+        if row >= 0:
+            store.page_of(row).weights[handle & (PAGE_ROWS - 1)] = weight
     for handle, gains in delta.changes.gains.items():
-        if waiting.store.slot_in_use(handle):
-            waiting.extras.gains[handle] = gains
+        row = store.row_of(handle)
+        if row >= 0:
+            store.page_of(row).gains[handle & (PAGE_ROWS - 1)] = gains
+
+
+def _fitting(part: NewPage, kind: Kind) -> NewRows:
+    """Rows as their model wants them, which may have been configured anew since."""
+    rows = part.rows
+    if part.score_width != kind.width:
+        rows.score = None
+    if not kind.regression:
+        known = (rows.predicted >= 0) & (rows.predicted <= MOST_CLASSES)
+        rows.predicted = np.where(known, rows.predicted, np.nan)
+    return rows

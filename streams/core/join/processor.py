@@ -174,13 +174,10 @@ class JoinProcessor:
 
     def status(self) -> Mapping[str, float]:
         """Figures for the pipeline's own health."""
-        pages = self._join.waiting.store.pages.values()
         figures: dict[str, float] = dict(self._join.books.snapshot())
         figures |= {f"quarantined:{name}": n for name, n in self._join.quarantined.items()}
-        figures["state_bytes"] = (
-            sum(page.nbytes + page.id_nbytes for page in pages) + self._join.waiting.index.nbytes
-        )
-        figures["state_rows"] = sum(page.used for page in pages)
+        figures["state_bytes"] = self._join.waiting.nbytes
+        figures["state_rows"] = len(self._join.waiting.store)
         figures["buffered_rows"] = self._predictions.pending_rows + self._feedback.pending_rows
         figures["misplaced"] = self._misplaced
         if self._known:

@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.core.join.matcher import Changes, LabelChange
-from streams.core.join.pages import NewRows
-from streams.core.join.waiting import OutcomeKey
+from streams.core.join.pages import NewRows, OutcomeKey
 from streams.events.ids import Ids
-from streams.wire import Chunk
+from streams.wire import Chunk, Packed
+
+Ints = NDArray[np.int64]
 
 VERSION = 1
 
@@ -27,7 +28,7 @@ class StateError(ValueError):
 
 @dataclass(slots=True)
 class NewPage:
-    """Rows that were appended to a page."""
+    """Rows that were appended to a page; ``score_width`` is the width of their scores."""
 
     model: str
     page: int
@@ -37,13 +38,20 @@ class NewPage:
 
 
 @dataclass(slots=True)
-class EarlyRecord:
-    """Truth that began to wait; ``batch_row`` is -1 unless it came in a batch."""
+class EarlyRecords:
+    """Truth that began to wait in one tick.
+
+    Attributes:
+        number: number of the first row; the others follow.
+        arrived: event time of the tick, ms.
+        chunk: a record for each row.
+        batch_row: per row its place in the batch that it came in, or -1.
+    """
 
     number: int
     arrived: int
-    record: Chunk
-    batch_row: int
+    chunk: Chunk
+    batch_row: NDArray[np.int32]
 
 
 @dataclass(slots=True)
@@ -54,7 +62,6 @@ class Delta:
         needed_until: event time after which nothing of it is needed, ms.
         rows: new predictions.
         changes: what feedback changed.
-        groups: new groups by model.
         early: truth that began to wait.
         claimed: numbers of waiting truth that found its prediction.
     """
@@ -62,13 +69,12 @@ class Delta:
     needed_until: int = 0
     rows: list[NewPage] = field(default_factory=list)
     changes: Changes = field(default_factory=Changes)
-    groups: dict[str, list[list[str]]] = field(default_factory=dict)
-    early: list[EarlyRecord] = field(default_factory=list)
-    claimed: list[int] = field(default_factory=list)
+    early: list[EarlyRecords] = field(default_factory=list)
+    claimed: list[Ints] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         """Whether there is anything to save."""
-        return bool(self.rows or self.changes or self.groups or self.early or self.claimed)
+        return bool(self.rows or self.changes or self.early or self.claimed)
 
     def encode(self) -> bytes:
         """Encode as a state record."""
@@ -78,9 +84,8 @@ class Delta:
                 self.needed_until,
                 [_pack_rows(part) for part in self.rows],
                 _pack_changes(self.changes),
-                self.groups,
                 [_pack_early(early) for early in self.early],
-                self.claimed,
+                _bytes(_joined(self.claimed, np.int64)),
             ]
         )
 
@@ -91,14 +96,13 @@ class Delta:
             version, *rest = msgspec.msgpack.decode(data)
             if version != VERSION:
                 raise StateError(f"{name}: state version {version}; this release reads {VERSION}")
-            until, rows, changes, groups, early, claimed = rest
+            until, rows, changes, early, claimed = rest
             return cls(
                 until,
                 [_unpack_rows(part) for part in rows],
                 _unpack_changes(changes),
-                groups,
                 [_unpack_early(part) for part in early],
-                claimed,
+                [_array(claimed, np.int64)],
             )
         except (msgspec.DecodeError, ValueError, TypeError) as error:
             if isinstance(error, StateError):
@@ -168,8 +172,20 @@ class Marker:
         return cls(*rest)
 
 
+# Numbers are little-endian, whatever the machine.
+
+
 def _bytes(values: NDArray[Any]) -> bytes:
-    return np.ascontiguousarray(values).tobytes()
+    return np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<")).tobytes()
+
+
+def _array(data: bytes, dtype: type[Any]) -> NDArray[Any]:
+    """Read numbers; the array can be written to, as compiled loops want it."""
+    return np.frombuffer(data, np.dtype(dtype).newbyteorder("<")).astype(dtype)
+
+
+def _joined(parts: Sequence[NDArray[Any]], dtype: type[Any]) -> NDArray[Any]:
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=dtype)
 
 
 def _pack_rows(part: NewPage) -> list[Any]:
@@ -179,8 +195,8 @@ def _pack_rows(part: NewPage) -> list[Any]:
         part.page,
         part.start,
         part.score_width,
-        rows.ids.joined().tobytes(),
-        _bytes(rows.ids.size),
+        _bytes(rows.ids.data),
+        _bytes(rows.ids.size.astype(np.int32)),
         _bytes(rows.ts),
         _bytes(rows.group),
         _bytes(rows.predicted),
@@ -191,26 +207,29 @@ def _pack_rows(part: NewPage) -> list[Any]:
 
 def _unpack_rows(packed: Sequence[Any]) -> NewPage:
     model, page, start, width, ids, sizes, ts, group, predicted, score, rankings = packed
-    scores = None
-    if score is not None:
-        scores = np.frombuffer(score, np.float64)
-        if width > 1:
-            scores = scores.reshape(-1, width)
-    size = np.frombuffer(sizes, np.int64)
+    size = _array(sizes, np.int32).astype(np.int64)
+    text = np.frombuffer(ids, np.uint8).copy()
+    if int(size.sum()) != len(text):
+        raise ValueError("ids and their sizes differ")
     rows = NewRows(
-        Ids.spans(np.frombuffer(ids, np.uint8), np.cumsum(size) - size, size),
-        np.frombuffer(ts, np.int64),
-        np.frombuffer(group, np.int32),
-        np.frombuffer(predicted, np.float64),
-        scores,
+        Ids.spans(text, np.cumsum(size) - size, size),
+        _array(ts, np.int64),
+        _array(group, np.int32),
+        _array(predicted, np.float64),
+        None if score is None else _array(score, np.float64).reshape(len(size), width),
         rankings,
     )
+    if not len(size) == len(rows.ts) == len(rows.group) == len(rows.predicted):
+        raise ValueError("columns differ in length")
     return NewPage(model, page, start, width, rows)
 
 
 def _pack_changes(changes: Changes) -> list[Any]:
+    labels = changes.labels
     return [
-        [[_bytes(c.handles), _bytes(c.label), _bytes(c.label_ts)] for c in changes.labels],
+        _bytes(_joined([one.handles for one in labels], np.int64)),
+        _bytes(_joined([one.label for one in labels], np.float64)),
+        _bytes(_joined([one.label_ts for one in labels], np.int64)),
         [[handle, *key] for handle, key in changes.outcomes],
         changes.weights,
         changes.gains,
@@ -218,48 +237,64 @@ def _pack_changes(changes: Changes) -> list[Any]:
 
 
 def _unpack_changes(packed: Sequence[Any]) -> Changes:
-    labels, outcomes, weights, gains = packed
+    handles, label, label_ts, outcomes, weights, gains = packed
     seen: list[tuple[int, OutcomeKey]] = [(h, (o, item, ts)) for h, o, item, ts in outcomes]
-    return Changes(
-        [
-            LabelChange(
-                np.frombuffer(handles, np.int64),
-                np.frombuffer(label, np.float64),
-                np.frombuffer(label_ts, np.int64),
-            )
-            for handles, label, label_ts in labels
-        ],
-        seen,
-        weights,
-        gains,
+    labels = LabelChange(
+        _array(handles, np.int64), _array(label, np.float64), _array(label_ts, np.int64)
     )
+    if not len(labels.handles) == len(labels.label) == len(labels.label_ts):
+        raise ValueError("columns differ in length")
+    return Changes([labels] if len(labels.handles) else [], seen, weights, gains)
 
 
-def _pack_early(early: EarlyRecord) -> list[Any]:
-    record = early.record
+def _pack_early(early: EarlyRecords) -> list[Any]:
+    packed = early.chunk.packed
+    text = memoryview(packed.data.data)
+    bare = [
+        _text(text, packed.key_at, packed.key_size),
+        _text(text, packed.value_at, packed.value_size),
+    ]
+    headers = {i: [list(header) for header in held] for i, held in packed.headers.items()}
     return [
         early.number,
         early.arrived,
-        record.source,
-        record.partition,
-        record.offsets[0],
-        record.keys[0],
-        record.values[0],
-        record.timestamps[0],
-        [list(header) for header in record.headers[0]],
-        early.batch_row,
+        early.chunk.source,
+        early.chunk.partition,
+        _bytes(packed.offsets),
+        _bytes(packed.timestamps),
+        *bare,
+        _bytes(packed.key_size.astype(np.int32)),
+        _bytes(packed.value_size.astype(np.int32)),
+        headers,
+        _bytes(early.batch_row),
     ]
 
 
-def _unpack_early(packed: Sequence[Any]) -> EarlyRecord:
-    number, arrived, source, partition, offset, key, value, timestamp, headers, batch_row = packed
-    record = Chunk(
-        source,
-        partition,
-        [offset],
-        [key],
-        [value],
-        [timestamp],
-        [tuple((name, text) for name, text in headers)],
+def _text(data: memoryview, at: Ints, size: Ints) -> bytes:
+    there = np.flatnonzero(size > 0)
+    pairs = zip(at[there].tolist(), size[there].tolist(), strict=True)
+    return b"".join([data[start : start + length] for start, length in pairs])
+
+
+def _unpack_early(packed: Sequence[Any]) -> EarlyRecords:
+    number, arrived, source, partition, offsets, stamps, keys, values, *rest = packed
+    key_sizes, value_sizes, headers, batch_row = rest
+    key_size = _array(key_sizes, np.int32).astype(np.int64)
+    value_size = _array(value_sizes, np.int32).astype(np.int64)
+    sizes = np.maximum(np.concatenate([key_size, value_size]), 0)
+    starts = np.cumsum(sizes) - sizes
+    data = np.frombuffer(keys + values, np.uint8).copy()
+    if int(sizes.sum()) != len(data):
+        raise ValueError("records and their sizes differ")
+    columns = Packed(
+        data,
+        _array(offsets, np.int64),
+        _array(stamps, np.int64),
+        starts[: len(key_size)],
+        key_size,
+        starts[len(key_size) :],
+        value_size,
+        {int(i): tuple((name, text) for name, text in held) for i, held in headers.items()},
     )
-    return EarlyRecord(number, arrived, record, batch_row)
+    chunk = Chunk.of(source, partition, columns)
+    return EarlyRecords(number, arrived, chunk, _array(batch_row, np.int32))

@@ -1,7 +1,6 @@
 """The join of one tick: its predictions, then its feedback, against everything remembered."""
 
 import bisect
-import itertools
 from collections import Counter
 
 import numpy as np
@@ -13,13 +12,13 @@ from streams.core.join.books import Books
 from streams.core.join.bundling import TickNews
 from streams.core.join.early import EarlyTruth, detach
 from streams.core.join.facts import ModelFacts
-from streams.core.join.index import ABSENT
+from streams.core.join.index import ABSENT, LATE
 from streams.core.join.matcher import Changes, Matcher
-from streams.core.join.pages import MATCHED, NewRows
+from streams.core.join.pages import NewRows, Page
 from streams.core.join.reduce_facts import error_series, reduce_facts
 from streams.core.join.reduce_predictions import reduce_predictions
 from streams.core.join.slices import Fed
-from streams.core.join.state import Delta, EarlyRecord, NewPage
+from streams.core.join.state import Delta, EarlyRecords, NewPage
 from streams.core.join.unmatched import UnmatchedWriter
 from streams.core.join.waiting import ModelState, Waiting
 from streams.core.partials import ModelNews
@@ -51,7 +50,10 @@ class TickJoin:
         self._tick_ms = settings.tick_ms
         self._unmatched = UnmatchedWriter(partition, pipeline.sinks.publish_unmatched)
         self._moment = 0
-        self.models = {name: ModelState(model) for name, model in settings.models.items()}
+        self._by_code: list[ModelState] = []
+        self.models: dict[str, ModelState] = {}
+        for name, model in settings.models.items():
+            self._add(name, model)
         # The same for all truth, as nobody knows which model it is about; and from the start, as
         # what is saved says until when it is needed.
         waits = [model.config.truth_wait for model in settings.models.values()]
@@ -75,6 +77,13 @@ class TickJoin:
 
     def harvest(self) -> tuple[list[TickNews], list[Output], Delta]:
         """Hand over what was found out, and begin anew."""
+        store = self.waiting.store
+        for page, start in store.harvest():
+            kind = page.kind
+            rows = store.columns(page, start)
+            self.delta.rows.append(NewPage(kind.name, page.number, start, kind.width, rows))
+            until = page.newest + kind.retention
+            self.delta.needed_until = max(self.delta.needed_until, until)
         if self._changes:
             self.delta.changes = self._changes.take()
             until = self.delta.changes.needed_until
@@ -86,7 +95,9 @@ class TickJoin:
     @property
     def changed(self) -> bool:
         """Whether there is anything to harvest."""
-        return bool(self.ticks or self.outputs or self.delta or self._changes)
+        return bool(
+            self.ticks or self.outputs or self.delta or self._changes or self.waiting.store.appended
+        )
 
     def take(self, tick: int, predictions: list[Fed], feedback: list[Fed]) -> None:
         """Join one tick.
@@ -125,7 +136,12 @@ class TickJoin:
         state = self.models.get(name)
         if state is None:
             loaded = LoadedModel(unknown_model(name), self._settings.pipeline.windows)
-            state = self.models[name] = ModelState(loaded)
+            state = self._add(name, loaded)
+        return state
+
+    def _add(self, name: str, loaded: LoadedModel) -> ModelState:
+        state = self.models[name] = ModelState(loaded, len(self._by_code))
+        self._by_code.append(state)
         return state
 
     def _quarantine(self, fed: list[Fed], source: str) -> None:
@@ -153,29 +169,19 @@ class TickJoin:
         facts: dict[str, ModelFacts],
     ) -> None:
         model = self.model(block.model)
-        known = self.waiting.find(block.ids)
-        duplicate = self.waiting.repeats(block.ids)
-        held = np.flatnonzero(known != ABSENT)
-        if len(held):
-            duplicate[held] |= self._remembered(known[held], moment)
-        if duplicate.any():
-            self.books.predictions_duplicate += int(duplicate.sum())
-            fresh = np.flatnonzero(~duplicate)
-            block = block.take(fresh, block.rows[fresh])
-        if not len(block):
-            return
+        fresh, slots = self.waiting.index.admit(block.ids, moment)
+        if not fresh.all():
+            self.books.predictions_duplicate += len(block) - int(fresh.sum())
+            chosen = np.flatnonzero(fresh)
+            if not len(chosen):
+                return
+            block, slots = block.take(chosen, block.rows[chosen]), slots[chosen]
         group = model.groups.assign(block)
         score = block.score if model.score_width else None
         rows = NewRows(block.ids, block.ts, group, block.predicted, score, block.ranking)
-        _, placed = self.waiting.add(block.model, model.score_width, rows)
+        self.waiting.add(model.kind, rows, slots)
         self.books.predictions_waiting += len(block)
-        delta = self.delta
-        for part in placed:
-            delta.rows.append(
-                NewPage(block.model, part.page, part.start, model.score_width, part.rows)
-            )
         newest = int(block.ts.max())
-        delta.needed_until = max(delta.needed_until, newest + model.retention)
         item = self._news_of(news, block.model, model)
         item.traffic, item.inputs = reduce_predictions(
             model.layout, model.config.distinct, block, model.groups, group
@@ -186,59 +192,48 @@ class TickJoin:
                 item.runs[name] = _series(model, block, name)
         self._meet_early(block.ids, moment, facts)
 
-    def _remembered(self, handles: Ints, moment: int) -> NDArray[np.bool_]:
-        """Whether rows are still within their model's retention at a moment."""
-        kept = np.zeros(len(handles), dtype=np.bool_)
-        for _, page, positions, slots in self.waiting.store.by_page(handles):
-            kept[positions] = page.ts[slots] + self.model(page.model).retention >= moment
-        return kept
-
     def _meet_early(self, ids: IdColumn, moment: int, facts: dict[str, ModelFacts]) -> None:
         met = self.early.claim(ids)
-        if not met:
+        if met is None:
             return
+        rows, numbers, arrived = met
         delta = self.delta
-        delta.claimed += [early.number for early in met]
-        delta.needed_until = max(delta.needed_until, met[-1].arrived + self.longest_wait)
-        self.books.feedback_waiting -= len(met)
-        rows = FeedbackRows.concat([early.row for early in met])
+        delta.claimed.append(numbers)
+        delta.needed_until = max(delta.needed_until, arrived + self.longest_wait)
+        self.books.feedback_waiting -= len(rows)
         self._take_feedback(rows, moment, facts)
 
     # -- feedback ---------------------------------------------------------------------------------
 
     def _take_feedback(self, rows: FeedbackRows, moment: int, facts: dict[str, ModelFacts]) -> None:
-        handles = self.waiting.find(rows.ids)
-        found = np.flatnonzero(handles != ABSENT)
-        by_model: dict[str, list[Ints]] = {}
-        late = []
-        absent = np.ones(len(rows), dtype=np.bool_)
-        for _, page, positions, slots in self.waiting.store.by_page(handles[found]):
-            model = self.model(page.model)
-            age = moment - page.ts[slots]
-            absent[found[positions[age <= model.retention]]] = False
-            late.append(found[positions[(age > model.horizon) & (age <= model.retention)]])
-            by_model.setdefault(page.model, []).append(found[positions[age <= model.horizon]])
-        for name, parts in sorted(by_model.items()):
-            index = np.sort(np.concatenate(parts))
-            if len(index):
-                self._match(name, rows, index, handles[index], facts)
-        for i in sorted(i for part in late for i in part.tolist()):
+        places, code = self.waiting.index.locate(rows.ids, moment)
+        first = int(code[0])
+        if first >= 0 and (code == first).all():
+            # Nearly always all feedback is about one model.
+            self._match(self._by_code[first], rows, np.arange(len(rows)), places, facts)
+            return
+        present = [self._by_code[one] for one in np.unique(code).tolist() if one >= 0]
+        for model in sorted(present, key=lambda model: model.kind.name):
+            index = np.flatnonzero(code == model.kind.code)
+            self._match(model, rows, index, places[index], facts)
+        for i in np.flatnonzero(code == LATE).tolist():
             self.books.feedback_late += 1
             self.outputs += self._unmatched.truth("late", rows, i, moment)
-        for row in detach(rows, np.flatnonzero(absent).tolist()):
-            self._wait(row, moment)
+        absent = np.flatnonzero(code == ABSENT)
+        if len(absent):
+            self._wait(detach(rows, absent), moment)
 
     def _match(
         self,
-        name: str,
+        model: ModelState,
         rows: FeedbackRows,
         index: Ints,
-        handles: Ints,
+        places: Ints,
         facts: dict[str, ModelFacts],
     ) -> None:
-        model = self.model(name)
+        name = model.kind.name
         found = facts.setdefault(name, ModelFacts())
-        verdict = self._matcher.apply(model, found, rows, index, handles)
+        verdict = self._matcher.apply(model, found, rows, index, places)
         topic = self._settings.pipeline.topics.name(FEEDBACK)
         for i, reason, detail in verdict.refused:
             raw = rows.raw[i]
@@ -249,11 +244,11 @@ class TickJoin:
         for i in verdict.conflicts:
             self.outputs += self._unmatched.truth("conflict", rows, i, self._moment, name)
 
-    def _wait(self, row: FeedbackRows, moment: int) -> None:
-        early = self.early.add(row, moment)
-        self.books.feedback_waiting += 1
+    def _wait(self, rows: FeedbackRows, moment: int) -> None:
+        number = self.early.add(rows, moment)
+        self.books.feedback_waiting += len(rows)
         delta = self.delta
-        delta.early.append(EarlyRecord(early.number, moment, early.chunk, early.batch_row))
+        delta.early.append(EarlyRecords(number, moment, rows.raw.chunks[0], rows.raw.row))
         delta.needed_until = max(delta.needed_until, moment + self.longest_wait)
 
     def _reduce(
@@ -275,40 +270,40 @@ class TickJoin:
         """Let event time pass: give up on what nothing can match any more."""
         self._moment = moment
         tell = "expired" in self._unmatched.wanted
-        unmet: list[tuple[int, int, int]] = []
-        gone = []
-        for number, page in self.waiting.store.pages.items():
-            model = self.model(page.model)
-            slots = page.expire(moment - model.horizon)
-            if len(slots):
-                slots = slots[(page.flags[slots] & MATCHED) == 0]
-                self.books.predictions_waiting -= len(slots)
-                self.books.predictions_expired += len(slots)
-                if tell:
-                    due = (page.ts[slots] + model.horizon).tolist()
-                    unmet += zip(due, itertools.repeat(number), slots.tolist())
-            if page.newest + model.retention < moment:
-                gone.append(number)
-        orphans = self.early.expire(moment - self.longest_wait)
-        self.books.feedback_waiting -= len(orphans)
-        self.books.feedback_orphan += len(orphans)
+        unmet: list[tuple[int, int, int, str, str, int]] = []
+        for page, rows in self.waiting.expire(moment):
+            self.books.predictions_waiting -= len(rows)
+            self.books.predictions_expired += len(rows)
+            if tell and len(rows):
+                unmet += self._unmet(page, rows)
         # In the order in which they fell due, so that it makes no difference how far time moved.
         unmet.sort()
-        for early in orphans:
-            due = early.arrived + self.longest_wait
-            behind = bisect.bisect_left(unmet, (due + 1,))
-            for one in unmet[:behind]:
-                self._expired(*one)
-            del unmet[:behind]
-            self.outputs += self._unmatched.truth("orphan", early.row, 0, due)
-        for one in unmet:
-            self._expired(*one)
-        for number in gone:
-            self.waiting.drop(number)
+        told = 0
+        for arrived, orphans in self.early.expire(moment - self.longest_wait):
+            count = len(orphans)
+            self.books.feedback_waiting -= count
+            self.books.feedback_orphan += count
+            due = arrived + self.longest_wait
+            behind = bisect.bisect_left(unmet, (due + 1,), lo=told)
+            self._expired(unmet[told:behind])
+            told = behind
+            if "orphan" in self._unmatched.wanted:
+                for i in range(count):
+                    self.outputs += self._unmatched.truth("orphan", orphans, i, due)
+        self._expired(unmet[told:])
 
-    def _expired(self, due: int, number: int, slot: int) -> None:
-        page = self.waiting.store.pages[number]
-        self.outputs.append(self._unmatched.expired(page, slot, due))
+    def _unmet(self, page: Page, rows: Ints) -> list[tuple[int, int, int, str, str, int]]:
+        """What there is to tell of rows that expired: when, page and slot, model, id, time."""
+        store, name = self.waiting.store, page.kind.name
+        stamps = store.rows["ts"][rows].tolist()
+        return [
+            (ts + page.kind.horizon, page.number, row, name, store.id_bytes(row).decode(), ts)
+            for row, ts in zip(rows.tolist(), stamps, strict=True)
+        ]
+
+    def _expired(self, unmet: list[tuple[int, int, int, str, str, int]]) -> None:
+        for due, _, _, model, one, ts in unmet:
+            self.outputs.append(self._unmatched.expired(model, one, ts, due))
 
     @staticmethod
     def _news_of(news: dict[str, ModelNews], name: str, model: ModelState) -> ModelNews:

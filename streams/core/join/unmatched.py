@@ -4,7 +4,6 @@ import math
 from collections.abc import Collection
 from typing import Literal
 
-from streams.core.join.pages import Page
 from streams.events.columns import FeedbackRows
 from streams.payloads import Unmatched, encode, join_id, rfc3339
 from streams.wire import Output
@@ -51,9 +50,8 @@ class UnmatchedWriter:
         )
         return [_output(payload)]
 
-    def expired(self, page: Page, slot: int, due: int) -> Output:
+    def expired(self, model: str, one: str, ts: int, due: int) -> Output:
         """Tell of a prediction whose truth never came."""
-        one, ts = page.id_bytes(slot).decode(), int(page.ts[slot])
         return _output(
             Unmatched(
                 id=join_id(["expired", self._partition, one, str(ts)]),
@@ -61,7 +59,7 @@ class UnmatchedWriter:
                 prediction_id=one,
                 timestamp=rfc3339(ts),
                 at=rfc3339(due),
-                model=page.model,
+                model=model,
             )
         )
 

@@ -1,20 +1,26 @@
 """Ids lead to their predictions, whatever their hashes."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 from core.join.topics import MODELS, settings_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from streams.core.join.groups import CAP_FACTOR, MISSING_VALUE, OTHER_VALUE, Groups
-from streams.core.join.index import ABSENT, IdIndex
-from streams.core.join.pages import PAGE_BITS, PAGE_ROWS, NewRows, PageStore
+from streams.core.join.index import ABSENT, LATE
+from streams.core.join.pages import PAGE_BITS, PAGE_ROWS, Kind, NewRows, PageStore
 from streams.core.join.waiting import Waiting
 from streams.events.columns import MISSING, Coded, PredictionBlock
 from streams.events.ids import Ids
 
+Ints = NDArray[np.int64]
 IDS = [*"abcdefghij", "é", "日本", "x" * 300, "🙂🙂", "\x00", "a\x00b"]
 HASHES = {
     "its own": lambda ids: ids.hashes,
@@ -23,157 +29,201 @@ HASHES = {
 }
 
 
-def hashed(ids: list[str], kind: str = "its own") -> Ids:
-    column = Ids.of(ids)
-    column.hashes = HASHES[kind](column)
-    return column
+@contextmanager
+def forged(kind: str) -> Iterator[None]:
+    """Let ids have other hashes than their own."""
+    spans = Ids.spans
+
+    def forge(*columns: Any) -> Ids:
+        ids = spans(*columns)
+        ids.hashes = HASHES[kind](ids)
+        return ids
+
+    with patch.object(Ids, "spans", forge):
+        yield
 
 
-def rows_of(ids: list[str], ts: int = 0, kind: str = "its own") -> NewRows:
+def rows_of(ids: list[str], ts: int = 0) -> NewRows:
     n = len(ids)
     return NewRows(
-        hashed(ids, kind), np.full(n, ts, dtype=np.int64), np.zeros(n, dtype=np.int32), np.zeros(n)
+        Ids.of(ids), np.full(n, ts, dtype=np.int64), np.zeros(n, dtype=np.int32), np.zeros(n)
     )
+
+
+KIND = Kind("m", 0, 0, regression=False, horizon=10, retention=20)
+
+
+def add(waiting: Waiting, kind: Kind, rows: NewRows, moment: int = 0) -> Ints:
+    """Rows of the ids, all of which must be new."""
+    fresh, slots = waiting.index.admit(rows.ids, moment)
+    assert fresh.all()
+    waiting.add(kind, rows, slots)
+    return waiting.find(rows.ids)
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.lists(st.integers(0, 60), max_size=30), st.booleans()), max_size=20))
-def test_the_index_finds_what_a_dictionary_finds(steps: list[tuple[list[int], bool]]) -> None:
-    alive: set[int] = set()
-    index = IdIndex(lambda handles: np.array([h in alive for h in handles.tolist()], dtype=bool))
-    # A small table of clashing slots: few of the lower bits differ.
-    model: dict[int, int] = {}
-    handle = 0
-    for keys, die in steps:
-        hashes = np.array([(k << 12) | (k % 3) for k in dict.fromkeys(keys)], dtype=np.int64)
-        if len(hashes):
-            handles = np.arange(handle, handle + len(hashes), dtype=np.int64)
-            handle += len(hashes)
-            index.put(hashes, handles)
-            alive.update(handles.tolist())
-            model.update(zip(hashes.tolist(), handles.tolist(), strict=True))
-        if die:
-            alive.clear()
-            index._rebuild(0)
-            model = {h: v for h, v in model.items() if v in alive}
-        asked = np.array([(k << 12) | (k % 3) for k in range(61)], dtype=np.int64)
-        assert index.find(asked).tolist() == [model.get(h, ABSENT) for h in asked.tolist()]
-        assert len(index) == len(model)
+@given(
+    st.lists(
+        st.tuples(st.lists(st.integers(0, 60), max_size=30), st.integers(0, 9), st.booleans()),
+        max_size=20,
+    ),
+    st.sampled_from(list(HASHES)),
+)
+def test_memory_finds_what_a_dictionary_finds(
+    steps: list[tuple[list[int], int, bool]], kind: str
+) -> None:
+    """Of equal ids the first counts, until its retention is over; rows go by whole pages."""
+    with forged(kind):
+        waiting = Waiting()
+        known: dict[str, int] = {}
+        now = 0
+        serial = 0
+        for keys, passed, turn in steps:
+            now += passed
+            for _ in waiting.expire(now):
+                pass
+            names = [f"id-{k}" * (k % 3 + 1) for k in keys]
+            wanted = []
+            for one in names:
+                wanted.append(one not in known or known[one] + KIND.retention < now)
+                if wanted[-1]:
+                    known[one] = now
+            if names:
+                ids = Ids.of(names)
+                fresh, slots = waiting.index.admit(ids, now)
+                assert fresh.tolist() == wanted
+                kept = np.flatnonzero(fresh)
+                if len(kept):
+                    rows = rows_of([names[i] for i in kept.tolist()], now)
+                    waiting.add(replace(KIND, name=f"m{serial}"), rows, slots[kept])
+            serial += turn
+            asked = [f"id-{k}" * (k % 3 + 1) for k in range(61)]
+            places, code = waiting.index.locate(Ids.of(asked), now)
+            for one, place, found in zip(asked, places.tolist(), code.tolist(), strict=True):
+                age = now - known.get(one, -(10**6))
+                if age > KIND.retention:
+                    assert found == ABSENT
+                else:
+                    assert found == (LATE if age > KIND.horizon else KIND.code)
+                    assert waiting.store.rows["ts"][place] == known[one]
+                    assert waiting.store.id_bytes(place) == one.encode()
+        assert len(waiting.index) <= len(waiting.store)
+        for _ in waiting.expire(now + 100):
+            pass
+        assert not waiting.store.pages
+        assert not len(waiting.index)
 
 
-def test_the_index_grows_and_forgets_the_dead() -> None:
-    rng = np.random.default_rng(1)
-    limit = 0
-    index = IdIndex(lambda handles: handles >= limit)
-    hashes = rng.integers(-(2**63), 2**63 - 1, 300_000)
+def test_the_index_grows_shrinks_and_stays_small() -> None:
+    waiting = Waiting()
     for start in range(0, 300_000, 5_000):
-        handles = np.arange(start, start + 5_000)
-        limit = max(0, start - 20_000)
-        index.put(hashes[handles], handles)
-        recent = np.arange(limit, start + 5_000)
-        assert (index.find(hashes[recent]) == recent).all()
-    assert index.nbytes <= 1 << 21
+        now = start
+        for _ in waiting.expire(now):
+            pass
+        names = [f"{i:036d}" for i in range(start, start + 5_000)]
+        rows = rows_of(names, now)
+        add(waiting, replace(KIND, horizon=50_000, retention=100_000), rows, now)
+        recent = [f"{i:036d}" for i in range(max(0, now - 100_000), now + 5_000, 7)]
+        assert (waiting.find(Ids.of(recent)) >= 0).all()
+    count = len(waiting.index)
+    assert 100_000 <= count <= 115_000
+    assert waiting.index.nbytes / count < 13
+    assert (waiting.store.nbytes + waiting.index.nbytes) / count < 64
+    for _ in waiting.expire(10**9):
+        pass
+    assert not len(waiting.index)
+    assert waiting.nbytes < 1 << 20
 
 
 @pytest.mark.parametrize("kind", list(HASHES))
-@settings(max_examples=40, deadline=None)
-@given(
-    steps=st.lists(
-        st.tuples(
-            st.lists(st.sampled_from(IDS), max_size=8, unique=True),
-            st.sampled_from(["add", "drop", "turn"]),
-        ),
-        max_size=25,
-    )
-)
-def test_predictions_are_found_by_id_even_when_hashes_collide(
-    kind: str, steps: list[tuple[list[str], str]]
-) -> None:
-    waiting = Waiting()
-    model: dict[str, int] = {}
-    models = 0
-    for ids, what in steps:
-        if what == "add":
-            fresh = [one for one in ids if one not in model]
-            if fresh:
-                handles, _ = waiting.add(f"m{models}", 0, rows_of(fresh, kind=kind))
-                model.update(zip(fresh, handles.tolist(), strict=True))
-        elif what == "drop" and waiting.store.pages:
-            page = min(waiting.store.pages)
-            waiting.drop(page)
-            model = {one: h for one, h in model.items() if h >> PAGE_BITS != page}
-        else:
-            models += 1
-        found = waiting.find(hashed(IDS, kind))
-        assert found.tolist() == [model.get(one, ABSENT) for one in IDS]
+def test_rows_put_back_are_found_where_they_were(kind: str) -> None:
+    with forged(kind):
+        first = Waiting()
+        handles = first.store.handles(add(first, KIND, rows_of(IDS)))
+        second = Waiting()
+        for page, start in first.store.harvest():
+            rows = first.store.columns(page, start)
+            second.put_back(KIND, page.number, start, rows)
+        found = second.find(Ids.of(IDS))
+        assert second.store.handles(found).tolist() == handles.tolist()
+        assert second.store.rows_of(handles).tolist() == found.tolist()
 
 
-def test_rows_put_back_are_found_under_other_hashes() -> None:
-    first = Waiting()
-    handles, placed = first.add("m", 0, rows_of(IDS))
-    second = Waiting()
-    for part in placed:
-        part.rows.ids.hashes[:] = 7
-        second.put_back(part.page, part.start, "m", 0, part.rows)
-    assert second.find(hashed(IDS, "one for all")).tolist() == handles.tolist()
+@pytest.mark.parametrize("kind", list(HASHES))
+def test_an_id_that_was_given_again_leads_to_its_newest_row_after_a_restart(kind: str) -> None:
+    with forged(kind):
+        waiting = Waiting()
+        for row, page in enumerate((0, 0, 1)):
+            waiting.put_back(KIND, page, row % 2, rows_of(["a"], row))
+        both = rows_of(["b", "a", "b"], 9)
+        both.ts[:] = [7, 8, 9]
+        waiting.put_back(KIND, 2, 0, both)
+        found = waiting.find(Ids.of(["a", "b"]))
+        assert waiting.store.rows["ts"][found].tolist() == [8, 9]
+        assert len(waiting.index) == 2
 
 
 @given(
     st.lists(st.lists(st.text(max_size=6), min_size=1, max_size=5), min_size=1, max_size=6),
-    st.data(),
+    st.lists(st.integers(1, 30_000), max_size=3),
 )
-def test_ids_come_back_from_pages_as_they_went_in(
-    parts: list[list[str]], data: st.DataObject
-) -> None:
+@settings(max_examples=40, deadline=None)
+def test_ids_come_back_from_pages_as_they_went_in(parts: list[list[str]], long: list[int]) -> None:
     store = PageStore()
+    parts = [*parts, *(["x" * n] for n in long), ["last"]]
     for part in parts:
-        store.append("m", 0, rows_of(part))
+        for _ in store.append(KIND, rows_of(part)):
+            pass
     whole = [one for part in parts for one in part]
-    slots = np.array(
-        data.draw(st.lists(st.integers(0, len(whole) - 1), max_size=9)), dtype=np.int64
-    )
     page = store.pages[0]
-    assert page.ids(slots) == [whole[s] for s in slots.tolist()]
-    others = data.draw(st.lists(st.text(max_size=6), min_size=len(slots), max_size=len(slots)))
-    mixed = [
-        whole[s] if i % 2 else o
-        for i, (s, o) in enumerate(zip(slots.tolist(), others, strict=True))
-    ]
-    wanted = [whole[s] == o for s, o in zip(slots.tolist(), mixed, strict=True)]
-    assert page.same_ids(slots, Ids.of(mixed).joined(), Ids.of(mixed).size).tolist() == wanted
+    assert list(store.ids(page)) == whole
+    assert list(store.ids(page, 1)) == whole[1:]
+    assert [store.id_bytes(row).decode() for row in range(len(whole))] == whole
 
 
 def test_many_rows_fill_page_after_page_and_only_whole_pages_go() -> None:
-    store = PageStore()
+    waiting = Waiting()
     ids = [f"id-{i}" for i in range(2 * PAGE_ROWS + 10)]
     rows = rows_of(ids)
     rows.ts[:] = np.arange(len(ids))
-    handles, placed = store.append("m", 0, rows)
-    assert sorted(store.pages) == [0, 1, 2]
-    assert [(p.page, p.start, len(p.rows)) for p in placed] == [
+    kind = replace(KIND, horizon=5, retention=PAGE_ROWS)
+    places = add(waiting, kind, rows)
+    store = waiting.store
+    assert [(p.number, start, p.used) for p, start in store.harvest()] == [
         (0, 0, PAGE_ROWS), (1, 0, PAGE_ROWS), (2, 0, 10),
     ]  # fmt: skip
-    (ts,) = store.gather(handles[::-1], ("ts",))
-    assert ts.tolist() == list(range(len(ids)))[::-1]
-    store.drop(0)
-    assert store.alive(handles).tolist() == [False] * PAGE_ROWS + [True] * (PAGE_ROWS + 10)
+    assert store.rows["ts"][places].tolist() == list(range(len(ids)))
+    handles = store.handles(places)
+    assert handles.tolist() == list(range(len(ids)))
+    expired = [len(unmet) for _, unmet in waiting.expire(2 * PAGE_ROWS)]
+    assert expired == [PAGE_ROWS, PAGE_ROWS - 5]
+    assert sorted(store.pages) == [1, 2]
+    assert (store.rows_of(handles) >= 0).tolist() == [False] * PAGE_ROWS + [True] * (PAGE_ROWS + 10)
+    assert (waiting.find(rows.ids) >= 0).tolist() == (store.rows_of(handles) >= 0).tolist()
+    # The place of the page that is gone is taken by the next one.
+    more = rows_of([f"more-{i}" for i in range(PAGE_ROWS)], 2 * PAGE_ROWS)
+    assert add(waiting, kind, more).min() == 0
+    assert store.handles(waiting.find(more.ids)).tolist() == list(
+        range(2 * PAGE_ROWS + 10, 3 * PAGE_ROWS + 10)
+    )
 
 
 def test_handles_are_never_given_out_twice_after_a_restart() -> None:
-    store = PageStore()
-    store.append("m", 0, rows_of(["a", "b"]))
-    gone, _ = store.append("m", 0, rows_of(["c"]))
-    again = PageStore()
-    again.restore(0, 0, "m", 0, rows_of(["a", "b"]))
-    again.reopen(store.open_pages(), store.next_page)
-    assert again.holds(gone).all()
-    handles, _ = again.append("m", 0, rows_of(["d"]))
-    assert handles.tolist() == (gone + 1).tolist()
-    assert again.pages[0].waiting() == 3
-    empty = PageStore()
-    empty.reopen({}, store.next_page)
-    handles, _ = empty.append("m", 0, rows_of(["e"]))
-    assert handles[0] >> PAGE_BITS == store.next_page
+    first = Waiting()
+    add(first, KIND, rows_of(["a", "b"]))
+    gone = first.store.handles(add(first, KIND, rows_of(["c"])))
+    again = Waiting()
+    again.put_back(KIND, 0, 0, rows_of(["a", "b"]))
+    again.store.reopen(first.store.open_pages(), first.store.next_page)
+    assert (again.store.rows_of(gone) >= 0).all()
+    added = again.store.handles(add(again, KIND, rows_of(["d"])))
+    assert added.tolist() == (gone + 1).tolist()
+    assert again.store.waiting() == 3
+    assert (again.find(Ids.of(["", "c"])) == ABSENT).all()
+    empty = Waiting()
+    empty.store.reopen({}, first.store.next_page)
+    handles = empty.store.handles(add(empty, KIND, rows_of(["e"])))
+    assert handles[0] >> PAGE_BITS == first.store.next_page
 
 
 # -- groups -----------------------------------------------------------------------------------

@@ -114,9 +114,7 @@ def test_memory_is_given_back_when_nothing_is_remembered(world: World) -> None:
     join = run.join
     assert not join._join.waiting.store.pages
     assert not join._join.waiting.store._open
-    assert not join._join.waiting.extras.outcomes
-    assert not join._join.waiting.extras.gains
-    assert not join._join.waiting.extras.weights
+    assert not len(join._join.waiting.index)
     assert not len(join._join.early)
     run.checkpoint()
     # Of what was saved only the names of groups stay.
