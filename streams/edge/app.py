@@ -100,7 +100,7 @@ class EdgeApp(faust.App):
     runtime: Runtime
     health: HealthServer
     _settings: Settings
-    _sender: KafkaSender
+    _sender: KafkaSender | None
     _crashing: asyncio.Task[None] | None = None
 
     def status(self) -> EdgeStatus:
@@ -111,7 +111,8 @@ class EdgeApp(faust.App):
         """Check the topics, connect, listen; before Faust starts its own services."""
         counts = await partition_counts(self.edge.options)
         check_layout(self._settings, counts)
-        await self._sender.start()
+        if self._sender is not None:
+            await self._sender.start()
         await self.health.start()
         log.info("health and metrics on port %s", self.health.port)
         self.runtime.start(self.consumer, self._on_failure)
@@ -130,10 +131,11 @@ class EdgeApp(faust.App):
         """Disconnect when everything else has stopped."""
         await super().on_shutdown()
         await self.runtime.disconnect()
-        if self.runtime.failed:
-            await self._sender.abort()  # others may own the state by now
-        else:
-            await self._sender.stop()
+        if self._sender is not None:
+            if self.runtime.failed:
+                await self._sender.abort()  # others may own the state by now
+            else:
+                await self._sender.stop()
         await self.health.stop()
 
     async def on_group_revoked(self, *_: Any, **__: Any) -> None:
@@ -228,7 +230,8 @@ def create_app(
         app, enable_kafka_producer=False, enable_web=False
     )
     options = client_options(kafka)
-    sender = KafkaSender(options, f"{pipeline.application}-edge")
+    transactional = processing.guarantee == "exactly_once"
+    sender = None if transactional else KafkaSender(options, f"{pipeline.application}-edge")
     ledger = OffsetLedger()
     builds = {JOIN: build_join, MONITOR: build_monitor}
     stages = [
@@ -269,11 +272,13 @@ def create_app(
     return app
 
 
-def _committer(app: EdgeApp, settings: Settings, stage: str, sender: KafkaSender) -> Committer:
-    """Make what makes a stage's checkpoints durable, as the configuration demands."""
+def _committer(
+    app: EdgeApp, settings: Settings, stage: str, sender: KafkaSender | None
+) -> Committer:
+    """Make what makes a stage's checkpoints durable: with a sender of its own, or transactions."""
     pipeline = settings.pipeline
     name, state_topic = pipeline.topics.name, pipeline.topics.name(f"state_{stage}")
-    if pipeline.processing.guarantee == "at_least_once":
+    if sender is not None:
         return AtLeastOnce(
             stage,
             state_topic,
