@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+import numpy as np
 import orjson
 
 from streams.config import Settings
@@ -16,7 +17,11 @@ from streams.config.model import ModelConfig
 from streams.config.pipeline import PipelineConfig
 from streams.core.join.tick_join import FEEDBACK, PREDICTIONS
 from streams.core.processor import Checkpoint, Processor, Saved
+from streams.payloads import rfc3339
 from streams.pipeline import build_join, build_monitor
+from streams.profile.build import ProfileBuilder
+from streams.profile.model import ReferenceProfile
+from streams.profile.rows import ReferenceRows, Texts
 from streams.wire import Chunk
 
 Make = Callable[[dict[str, Any], int], dict[str, Any]]
@@ -37,6 +42,7 @@ _COMMON: dict[str, Any] = {
     "remember": "10s",
     "allowed_lateness": "1m",
     "distinct": "user",
+    "drift": {"min_rows": 2},
 }
 _MODELS: tuple[dict[str, Any], ...] = (
     {"model": "binary", "task": "binary", "classes": ["no", "yes"]},
@@ -81,7 +87,25 @@ def _settings() -> Settings:
             "models": ["models/*.yaml"],
         }
     )
-    return Settings.build(pipeline, [ModelConfig.model_validate(m | _COMMON) for m in _MODELS])
+    models = [ModelConfig.model_validate(m | _COMMON) for m in _MODELS]
+    return Settings.build(pipeline, models, {"binary": _reference(models[0])})
+
+
+def _reference(model: ModelConfig) -> ReferenceProfile:
+    """Profile the binary model, so that its inputs are compared with something."""
+    rows = ReferenceRows(
+        n=ROWS,
+        numeric={name: np.linspace(0.0, 30.0, ROWS) for name in ("amount", "age")},
+        categorical={"country": Texts(["DE", "FR"], np.arange(ROWS, dtype=np.int32) % 2)},
+        predicted=np.ones(ROWS),
+        actual=np.zeros(ROWS),
+        score=np.full(ROWS, 0.75),
+    )
+    builder = ProfileBuilder(model)
+    builder.learn(rows)
+    builder.settle()
+    builder.count(rows)
+    return builder.finish(rfc3339(_START), "made up")
 
 
 def _prediction(model: dict[str, Any], i: int) -> dict[str, Any]:
