@@ -2,6 +2,8 @@
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from confluent_kafka import KafkaError, Message, Producer
@@ -37,6 +39,7 @@ class Load:
         self._produced = 0
         self._failure: str | None = None
         self._stop = threading.Event()
+        self._flowing = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="load", daemon=True)
         self._producer = Producer(
             {
@@ -55,6 +58,20 @@ class Load:
     def start(self) -> None:
         """Begin to send."""
         self._thread.start()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Send nothing for a while, what is on its way has arrived; afterwards catch up.
+
+        A broker whose disk is full refuses messages and does not say whether it has them.
+
+        Raises:
+            LoadError: something did not arrive.
+        """
+        with self._flowing:
+            if self._producer.flush(PATIENCE_SECONDS):
+                raise LoadError("the brokers do not take what is sent")
+            yield
 
     def finish(self, partitions: int) -> tuple[int, list[Sent]]:
         """Send the events that end the traffic, and wait until everything has arrived.
@@ -83,9 +100,10 @@ class Load:
         started = time.monotonic()
         while not self._stop.wait(STEP_SECONDS):
             passed = (time.monotonic() - started) * 1000 * self._speed
-            for event in self.traffic.until(self.traffic.start + int(passed)):
-                self._send(event)
-            self._producer.poll(0)
+            with self._flowing:
+                for event in self.traffic.until(self.traffic.start + int(passed)):
+                    self._send(event)
+                self._producer.poll(0)
 
     def _send(self, event: Event) -> None:
         number = self._produced

@@ -10,7 +10,8 @@ from chaos.trial import Outcome, Terms, Trial
 from chaos.workers import Crew, NotInTimeError, Worker, last_words, wait_until
 from support.kafka import RealCluster, RealKafka
 
-CLEAR_STOP_SECONDS = 60.0
+CLEAR_STOP_SECONDS = 90.0
+"""More than processing.checkpoint_timeout, after which a worker gives up."""
 
 Scenario = Callable[[Terms, Outcome, int], None]
 
@@ -140,9 +141,9 @@ def full_disk(terms: Terms, outcome: Outcome, rounds: int) -> None:  # noqa: ARG
     """The broker's disk fills up; after repair the books balance."""
     with SmallDisk() as disk, RealKafka(heap="384m", properties=disk.properties) as node:
         trial = Trial(terms, outcome, node.bootstrap_servers)
-        with trial.running():
+        with trial.running() as load:
             trial.pause(2.0, 4.0)
-            with trial.crew.unsupervised():
+            with trial.crew.unsupervised(), load.held():
                 disk.fill()
                 wait_until(lambda: not node.running, "the broker to end", 60)
                 outcome.rounds += 1

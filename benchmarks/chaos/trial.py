@@ -114,7 +114,7 @@ class Trial:
         self._watch = OffsetWatch(self.installation)
 
     @contextmanager
-    def running(self, workers: int = 3) -> Iterator[None]:
+    def running(self, workers: int = 3) -> Iterator[Load]:
         """Start everything; in the end stop the load, let the workers finish, and compare."""
         started = time.monotonic()
         self.installation.create_topics()
@@ -131,7 +131,7 @@ class Trial:
             self._watch.start()
             try:
                 self.recovered()
-                yield
+                yield load
             except (NotInTimeError, LoadError) as failure:
                 self.outcome.faults.append(str(failure))
             self._reckon(load)

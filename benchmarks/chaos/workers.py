@@ -57,8 +57,7 @@ class Worker:
         if instance is not None:
             environment["DRIFTLINE__KAFKA__GROUP_INSTANCE_ID"] = instance
         self._url = f"http://127.0.0.1:{port}/metrics"
-        self._measured = Measured(worker_command(installation.config), log, environment)
-        self.process = self._measured.process
+        self.process = Measured(worker_command(installation.config), log, environment).process
 
     @property
     def alive(self) -> bool:
@@ -98,10 +97,6 @@ class Worker:
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(60)
         return time.monotonic() - started, code
-
-    def tail(self) -> str:
-        """Return the end of its log."""
-        return self._measured.tail()
 
 
 class Crew:
@@ -244,6 +239,7 @@ class Crew:
 
 def last_words(worker: Worker) -> str:
     """Return the last message of weight in a worker's log."""
-    lines = worker.tail().splitlines()
-    heavy = [line for line in lines if '"critical"' in line or "the worker stops" in line]
-    return (heavy or lines or [""])[-1][:400]
+    lines = worker.log.read_text(encoding="utf-8", errors="replace").splitlines()
+    reasons = [line for line in lines if "the worker stops" in line]
+    heavy = [line for line in lines if "critical" in line.lower()]
+    return (reasons or heavy or lines or [""])[-1][:400]
