@@ -19,7 +19,7 @@ from streams.wire import Chunk, Packed
 
 Ints = NDArray[np.int64]
 
-VERSION = 1
+VERSION = 2
 
 
 class StateError(ValueError):
