@@ -298,7 +298,7 @@ def features_of(bench: Bench) -> dict[str, Any]:
 
 def waiting_of(bench: Bench) -> dict[str, Any]:
     """Measure all numbers of waiting predictions, each in a process of its own."""
-    counts = [count for count in WAITING if count <= max(bench.workload.rows, WAITING[0])]
+    counts = [count for count in WAITING if count <= max(bench.workload.rows, WAITING[1])]
     counts += [MOST_WAITING] if bench.full else []
     found = [_apart("waiting", count, 50_000) for count in counts]
     costs = [one["us_per_row"] for one in found]
