@@ -79,6 +79,9 @@ class Processor(Protocol):
     def paused(self) -> frozenset[str]:
         """Sources that are so far ahead of the others that they should not be fed for now."""
 
+    def awaited(self) -> bool:
+        """Whether people wait for what the next checkpoint makes visible."""
+
     def checkpoint(self, now_ms: int) -> Checkpoint | None:
         """Everything since the last checkpoint; None when there is nothing to make durable."""
 

@@ -9,6 +9,10 @@ from streams.edge.errors import FencedError, OwnershipError, StuckError
 from streams.edge.stage import Slot, Stage
 
 
+SOONEST = 0.2
+"""Part of the interval after which a checkpoint is made at once if people wait for it."""
+
+
 class Health(Protocol):
     """What the checkpointer has to know and to tell."""
 
@@ -43,7 +47,10 @@ class Checkpointer:
 
     def if_due(self, stage: Stage, slot: Slot, now: float) -> None:
         """Begin a checkpoint if it is time for one; ``now`` is monotonic."""
-        if now >= slot.due and slot.checkpointing is None:
+        if slot.checkpointing is not None:
+            return
+        early = now >= slot.due - self._interval * (1.0 - SOONEST)
+        if now >= slot.due or (early and slot.processor.awaited()):
             slot.due = now + self._interval
             self._begin(stage, slot)
 

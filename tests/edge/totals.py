@@ -62,6 +62,9 @@ class Totals:
             if source not in behind and now_ms - self.arrived[source] >= self.hold_ms:
                 self._flush(source)
 
+    def awaited(self) -> bool:
+        return False
+
     def paused(self) -> frozenset[str]:
         ahead = self.read.get("predictions", 0) - 2 * self.read.get("feedback", 0)
         return frozenset({"predictions"} if ahead > AHEAD else ())

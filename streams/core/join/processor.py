@@ -124,6 +124,10 @@ class JoinProcessor:
             if source.pending_rows > limit and self._merge.ahead(source)
         )
 
+    def awaited(self) -> bool:
+        """Whether people wait for what the next checkpoint makes visible: only monitors do."""
+        return False
+
     def checkpoint(self, now_ms: int) -> Checkpoint | None:
         """Everything since the last checkpoint; None when there is nothing to make durable."""
         self._take(self._merge.complete(now_ms))

@@ -133,6 +133,10 @@ class MonitorProcessor:
         """Nothing: there is one source."""
         return frozenset()
 
+    def awaited(self) -> bool:
+        """Whether people wait for what the next checkpoint makes visible: windows and alerts."""
+        return bool(self._outputs)
+
     def checkpoint(self, now_ms: int) -> Checkpoint | None:  # noqa: ARG002 - time is in bundles
         """Everything since the last checkpoint; None when nothing was read."""
         position = self._position
