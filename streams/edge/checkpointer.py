@@ -8,7 +8,6 @@ from typing import Protocol
 from streams.edge.errors import FencedError, OwnershipError, StuckError
 from streams.edge.stage import Slot, Stage
 
-
 SOONEST = 0.2
 """Part of the interval after which a checkpoint is made at once if people wait for it."""
 

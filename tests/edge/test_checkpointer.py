@@ -52,6 +52,8 @@ async def checkpoints(stage: Any, *moments: float) -> int:
     ],
 )
 async def test_what_people_wait_for_is_made_visible_early_but_not_at_every_look(
-    awaited: bool, moments: list[float], made: int
+    awaited: bool,  # noqa: FBT001 - a parameter
+    moments: list[float],
+    made: int,
 ) -> None:
     assert await checkpoints(Stage(awaited=awaited), *moments) == made
