@@ -168,6 +168,8 @@ def _expect_clear_stop(crew: Crew, outcome: Outcome) -> None:
             outcome.notes.append(f"a worker ended with code {code}: {last_words(worker)[:200]}")
             if not code:
                 outcome.faults.append("a worker ended with code 0 although the broker had failed")
+            if "the worker stops" not in last_words(worker):
+                outcome.faults.append("a worker ended without a word on why")
         elif _claims_ready(worker):
             outcome.faults.append(
                 f"{CLEAR_STOP_SECONDS:g} s after the broker ended a worker still says it is ready"

@@ -122,7 +122,7 @@ class Trial:
             self.crew.hire()
             wait_until(lambda: self.crew.caught_up(0), "the first worker", COMPILED_SECONDS)
             self.crew.hire(workers - 1)
-            wait_until(lambda: self.crew.caught_up(0), "all workers", COMPILED_SECONDS)
+            wait_until(self.crew.all_at_work, "all workers", COMPILED_SECONDS)
             sides = {side: self.installation.topics.name(side) for side in _SIDES}
             start = int(time.time() * 1000) // LARGE * LARGE
             traffic = Traffic(self._terms.seed, start, self._event_rate)

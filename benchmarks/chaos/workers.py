@@ -213,6 +213,11 @@ class Crew:
         lag = total(shown, "driftline_join_lag_records")
         return len(owned) == PARTITIONS and watched and lag <= most
 
+    def all_at_work(self) -> bool:
+        """Tell whether every worker has partitions and is ready."""
+        shown = [worker.figures() for worker in self.workers()]
+        return all(one.get("driftline_worker_ready") == 1.0 for one in shown)
+
     def read_until(self, end: int) -> bool:
         """Tell whether everything up to a moment of event time has been read, ms."""
         shown = self.figures()
