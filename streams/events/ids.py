@@ -19,7 +19,8 @@ Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
 Selection = NDArray[np.integer] | NDArray[np.bool_]
 
-_KEY = np.frombuffer(secrets.token_bytes(16), np.uint64)
+#: Key of all hashes of this process, two words.
+PROCESS_KEY = np.frombuffer(secrets.token_bytes(16), np.uint64)
 
 
 @dataclass(slots=True, eq=False)
@@ -46,7 +47,7 @@ class Ids:
         starts = np.empty(len(at), dtype=np.int64)
         hashes = np.empty(len(at), dtype=np.int64)
         _copy(data, at, size, kept, starts)
-        hash_spans(kept, starts, size, _KEY, hashes)
+        hash_spans(kept, starts, size, PROCESS_KEY, hashes)
         return cls(kept, starts, size, hashes)
 
     @classmethod
@@ -108,43 +109,63 @@ class Ids:
 
 @kernel
 def _copy(data: Bytes, at: Ints, size: Ints, out: Bytes, starts: Ints) -> None:
-    end = 0
+    end = np.uint64(0)
+    one = np.uint64(1)  # unsigned positions need no look at whether they count from the end
     for i in range(len(at)):
-        starts[i] = end
-        for j in range(at[i], at[i] + size[i]):
-            out[end] = data[j]
-            end += 1
+        starts[i] = np.int64(end)
+        first = np.uint64(at[i])
+        for j in range(np.uint64(size[i])):
+            out[end] = data[first + j]
+            end += one
 
 
 @kernel
 def hash_spans(data: Bytes, at: Ints, size: Ints, key: NDArray[np.uint64], out: Ints) -> None:
     """SipHash-1-3 of byte spans; ``key`` has two words."""
     for i in range(len(at)):
-        out[i] = np.int64(_sip(data, at[i], size[i], key[0], key[1]))
+        out[i] = np.int64(sip_hash(data, at[i], size[i], key[0], key[1]))
 
 
 @kernel
-def _sip(data: Bytes, at: int, size: int, k0: np.uint64, k1: np.uint64) -> np.uint64:
+def sip_hash(data: Bytes, at: int, size: int, k0: np.uint64, k1: np.uint64) -> np.uint64:
+    """SipHash-1-3 of ``data[at : at + size]``."""
     v0 = k0 ^ np.uint64(0x736F6D6570736575)
     v1 = k1 ^ np.uint64(0x646F72616E646F6D)
     v2 = k0 ^ np.uint64(0x6C7967656E657261)
     v3 = k1 ^ np.uint64(0x7465646279746573)
-    words = size // 8
-    for word in range(words + 1):
-        m = np.uint64(0)
-        first = at + word * 8
-        last = min(first + 8, at + size)
-        for j in range(first, last):
-            m |= np.uint64(data[j]) << np.uint64(8 * (j - first))
-        if word == words:
-            m |= np.uint64(size & 0xFF) << np.uint64(56)
+    first = np.uint64(at)
+    whole = first + np.uint64(size >> 3 << 3)
+    while first < whole:
+        m = _word(data, first)
         v3 ^= m
         v0, v1, v2, v3 = _round(v0, v1, v2, v3)
         v0 ^= m
+        first += np.uint64(8)
+    m = np.uint64(size & 0xFF) << np.uint64(56)
+    for j in range(np.uint64(size & 7)):
+        m |= np.uint64(data[first + j]) << (np.uint64(8) * j)
+    v3 ^= m
+    v0, v1, v2, v3 = _round(v0, v1, v2, v3)
+    v0 ^= m
     v2 ^= np.uint64(0xFF)
     for _ in range(3):
         v0, v1, v2, v3 = _round(v0, v1, v2, v3)
     return v0 ^ v1 ^ v2 ^ v3
+
+
+@kernel
+def _word(data: Bytes, i: np.uint64) -> np.uint64:
+    """Read eight bytes, the first the lowest; the compiler makes one load of it."""
+    return (
+        np.uint64(data[i])
+        | np.uint64(data[i + np.uint64(1)]) << np.uint64(8)
+        | np.uint64(data[i + np.uint64(2)]) << np.uint64(16)
+        | np.uint64(data[i + np.uint64(3)]) << np.uint64(24)
+        | np.uint64(data[i + np.uint64(4)]) << np.uint64(32)
+        | np.uint64(data[i + np.uint64(5)]) << np.uint64(40)
+        | np.uint64(data[i + np.uint64(6)]) << np.uint64(48)
+        | np.uint64(data[i + np.uint64(7)]) << np.uint64(56)
+    )
 
 
 @kernel
