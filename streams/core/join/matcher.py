@@ -9,7 +9,15 @@ from numpy.typing import NDArray
 from streams.compiled import kernel
 from streams.core.join.books import Books
 from streams.core.join.facts import LabelFacts, ModelFacts, OutcomeFacts
-from streams.core.join.pages import LABELLED, MATCHED, NONE, PAGE_BITS, PAGE_ROWS, OutcomeKey
+from streams.core.join.pages import (
+    LABELLED,
+    MATCHED,
+    NONE,
+    PAGE_BITS,
+    PAGE_ROWS,
+    WEIGHTED,
+    OutcomeKey,
+)
 from streams.core.join.ranking import ranking_scores
 from streams.core.join.truth import gains_of, read_truth
 from streams.core.join.waiting import ModelState, Waiting
@@ -148,7 +156,7 @@ class Matcher:
         store, kind = self._waiting.store, model.kind
         made = _Made.room(2 * len(index), kind.width)
         ts, weight = rows.ts[index], rows.weight[index]
-        counts = np.zeros(7, dtype=np.int64)
+        counts = np.zeros(8, dtype=np.int64)
         conflicts = np.empty(len(index), dtype=np.int64)
         _match(
             store.rows,
@@ -174,7 +182,7 @@ class Matcher:
             conflicts,
             counts,
         )
-        joined, same, corrected, contradicted, matched, found, newest = counts.tolist()
+        joined, same, corrected, contradicted, matched, found, newest, weighted = counts.tolist()
         books = self._books
         books.feedback_joined += joined
         books.feedback_duplicate += same
@@ -192,7 +200,7 @@ class Matcher:
         changes.needed_until = max(changes.needed_until, newest + model.retention)
         made = made.cut(found, kind.width)
         new = made.sign > 0
-        if corrected or (weight != 1.0).any():
+        if weighted:
             self._weigh(places, made, weight)
         source = made.source[new]
         changes.labels.append(
@@ -311,6 +319,7 @@ class Matcher:
 
     def _set_weight(self, row: int, weight: float) -> None:
         store = self._waiting.store
+        store.rows["flags"][row] |= WEIGHTED
         store.page_of(row).weights[row & (PAGE_ROWS - 1)] = weight
         self._changes.weights[store.handle(row)] = weight
 
@@ -466,7 +475,8 @@ def _match(
     """Apply labels one after the other; see :class:`Matcher`.
 
     ``counts`` takes labels that joined, duplicates, corrections and conflicts, predictions that
-    nothing had met before, facts that were made, and the largest event time among them.
+    nothing had met before, facts that were made, the largest event time among them, and labels
+    that have or had a weight.
     """
     made = 0
     stride = 2 if regression else width
@@ -511,6 +521,8 @@ def _match(
             source[made] = i
             made += 1
         counts[6] = max(counts[6], rows[row].ts)
+        if weights[i] != 1.0 or rows[row].flags & WEIGHTED:
+            counts[7] += 1
         rows[row].flags |= LABELLED | MATCHED
         rows[row].label_ts = label_ts[i]
         if regression:

@@ -8,7 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.core.join.early import detach
-from streams.core.join.pages import MATCHED, MOST_CLASSES, PAGE_ROWS, Kind, NewRows
+from streams.core.join.pages import (
+    MATCHED,
+    MOST_CLASSES,
+    PAGE_ROWS,
+    WEIGHTED,
+    Kind,
+    NewRows,
+)
 from streams.core.join.state import Delta, EarlyRecords, Marker, NewPage
 from streams.core.join.tick_join import TickJoin
 from streams.core.processor import StateRecord
@@ -135,6 +142,7 @@ def _apply(join: TickJoin, delta: Delta) -> None:
     for handle, weight in delta.changes.weights.items():
         row = store.row_of(handle)
         if row >= 0:
+            store.rows["flags"][row] |= WEIGHTED
             store.page_of(row).weights[handle & (PAGE_ROWS - 1)] = weight
     for handle, gains in delta.changes.gains.items():
         row = store.row_of(handle)

@@ -29,6 +29,8 @@ MATCHED = 2
 """Some feedback, truth or outcome, has met the prediction."""
 EXPIRED = 4
 """The horizon has passed."""
+WEIGHTED = 8
+"""The label's weight may be other than 1."""
 
 NONE = -1
 NEVER_EXPIRES = 2**62
@@ -41,7 +43,7 @@ ROW = np.dtype(
         ("group", np.int32),  # version and segments, by number
         ("predicted", np.int16),  # class; NONE without
         ("label", np.int16),  # class, once known
-        ("flags", np.uint8),  # LABELLED, MATCHED, EXPIRED
+        ("flags", np.uint8),  # LABELLED, MATCHED, EXPIRED, WEIGHTED
     ],
     align=True,
 )
@@ -182,6 +184,7 @@ class PageStore:
         self.horizon: Ints = np.zeros(1, dtype=np.int64)
         self.wide_at: Ints = np.zeros(1, dtype=np.int64)
         self.model_of = np.zeros(1, dtype=np.int32)
+        self._number_of: Ints = np.zeros(1, dtype=np.int64)
 
     # -- arrays; none may be kept while rows are appended or pages dropped ---------------------
 
@@ -209,7 +212,7 @@ class PageStore:
     def nbytes(self) -> int:
         """Memory of everything but the ids' own words."""
         wide = sum(frames.nbytes for frames in self._wide.values())
-        tables = (self.retention, self.horizon, self.wide_at, self.model_of)
+        tables = (self.retention, self.horizon, self.wide_at, self.model_of, self._number_of)
         return self._rows.nbytes + wide + sum(table.nbytes for table in tables)
 
     @property
@@ -259,7 +262,7 @@ class PageStore:
                 wide = self._wide[kind.wide] = Frames(np.float64, PAGE_ROWS * kind.wide)
             wide_frame = wide.take()
         while frame >= len(self.retention):
-            for name in ("retention", "horizon", "wide_at", "model_of"):
+            for name in ("retention", "horizon", "wide_at", "model_of", "_number_of"):
                 table = getattr(self, name)
                 setattr(self, name, np.concatenate([table, np.zeros_like(table)]))
         self._by_frame += [None] * (frame + 1 - len(self._by_frame))
@@ -267,6 +270,7 @@ class PageStore:
         self.horizon[frame] = kind.horizon
         self.wide_at[frame] = wide_frame * PAGE_ROWS * kind.wide
         self.model_of[frame] = kind.code
+        self._number_of[frame] = number
         page = self.pages[number] = self._by_frame[frame] = Page(number, kind, frame, wide_frame)
         return page
 
@@ -374,11 +378,8 @@ class PageStore:
 
     def handles(self, rows: Ints) -> Ints:
         """Handles of rows."""
-        pages = self._by_frame
-        frames, inverse = np.unique(rows >> PAGE_BITS, return_inverse=True)
-        numbers = [page.number for f in frames.tolist() if (page := pages[f]) is not None]
-        shift = (np.array(numbers, dtype=np.int64) - frames) << PAGE_BITS
-        handles: Ints = rows + shift[inverse]
+        pages = self._number_of[rows >> PAGE_BITS]
+        handles: Ints = (pages << PAGE_BITS) | (rows & (PAGE_ROWS - 1))
         return handles
 
     def handle(self, row: int) -> int:
