@@ -116,11 +116,6 @@ class IdIndex:
         )
         return found, kind
 
-    def find(self, ids: IdColumn) -> Ints:
-        """Row of each id, ``ABSENT`` where there is none."""
-        found, _ = self.locate(ids, -(2**62))
-        return found
-
     def forget(self, hashes: Ints, row: int) -> None:
         """Remove the entries of consecutive rows, the first of which is ``row``."""
         self._used -= _forget(self._entries, hashes, row)

@@ -10,7 +10,6 @@ from streams.core.join.groups import Groups
 from streams.core.join.index import IdIndex
 from streams.core.join.pages import MOST_CLASSES, Kind, NewRows, Page, PageStore
 from streams.core.layout import Layout, layout_of
-from streams.events.ids import Ids as IdColumn
 
 Ints = NDArray[np.int64]
 
@@ -75,10 +74,6 @@ class Waiting:
             if gone:
                 self.index.forget(self.store.ids(page).hashes, page.row)
                 self.store.drop(page)
-
-    def find(self, ids: IdColumn) -> Ints:
-        """Row of each id, ABSENT where it is not remembered."""
-        return self.index.find(ids)
 
     @property
     def nbytes(self) -> int:
