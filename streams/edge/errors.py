@@ -1,6 +1,7 @@
 """What can go wrong where the pipeline meets Kafka.
 
 EdgeError
+  BrokerError       no broker answers
   TopicError        topics are missing or do not fit together
   StateError        a state topic holds something that cannot be read
   LedgerError       offsets do not add up
@@ -13,6 +14,10 @@ EdgeError
 
 class EdgeError(RuntimeError):
     """Root of the errors that end a worker; the message says what to do."""
+
+
+class BrokerError(EdgeError):
+    """No broker answers."""
 
 
 class TopicError(EdgeError):

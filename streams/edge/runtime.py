@@ -1,6 +1,7 @@
 """The life of a worker's processors: assigned, restored, fed, checkpointed, revoked, stopped."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
@@ -22,6 +23,8 @@ TIMER_SECONDS = 0.1
 FRESH_SECONDS = 5.0
 """How old the broker's word on the end of a partition may be to call its reader caught up."""
 SEEK_AGAIN_SECONDS = 1.0
+LAST_COMMIT_SECONDS = 2.0
+"""How long a stopping worker tries to commit offsets, which only report."""
 
 
 class Consumer(Protocol):
@@ -288,7 +291,11 @@ class Runtime:
     ) -> None:
         """Commit what a checkpoint made durable; failing is harmless and repaired later."""
         self._stages[stage].note_durable(partition, positions)
-        await self._need_consumer().commit()
+        # A coordinator that is gone must not hold up the end of the worker.
+        limit = LAST_COMMIT_SECONDS if self._phase == "stopping" else None
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit):
+                await self._need_consumer().commit()
 
     def offsets(
         self, stage: str, partition: int, positions: Mapping[str, int]

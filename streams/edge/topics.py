@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import for_code
+from aiokafka.errors import KafkaConnectionError, for_code
 
 from streams.config import Settings
 from streams.config.pipeline import TOPICS, TopicsConfig
-from streams.edge.errors import TopicError
+from streams.edge.errors import BrokerError, TopicError
 from streams.edge.security import client_options
 
 State = Literal["missing", "created", "exists", "differs"]
@@ -146,11 +146,20 @@ async def partition_counts(options: Mapping[str, Any]) -> dict[str, int]:
 
     Args:
         options: connection arguments, see ``security.client_options``.
+
+    Raises:
+        BrokerError: no broker answers.
     """
     admin = AIOKafkaAdminClient(**options)
     try:
         await admin.start()
         return _counts(await admin.describe_topics())
+    except KafkaConnectionError as error:
+        raise BrokerError(
+            f"no broker answers at {options['bootstrap_servers']}: start one, or correct "
+            f"kafka.bootstrap_servers and, where brokers are secured, kafka.security_protocol "
+            f"({error})"
+        ) from error
     finally:
         await admin.close()
 

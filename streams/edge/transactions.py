@@ -22,6 +22,7 @@ from aiokafka.errors import (
     InvalidProducerIdMapping,
     InvalidTransactionTimeout,
     InvalidTxnState,
+    KafkaError,
     KafkaTimeoutError,
     OutOfOrderSequenceNumber,
     ProducerFenced,
@@ -30,7 +31,7 @@ from aiokafka.errors import (
 )
 
 from streams.edge.delivery import TopicPartition
-from streams.edge.errors import EdgeError, FencedError, TransactionError
+from streams.edge.errors import EdgeError, FencedError, StuckError, TransactionError
 from streams.edge.sender import Record, producer_options
 
 log = logging.getLogger(__name__)
@@ -229,7 +230,14 @@ class KafkaTransactions:
                     f"the broker has no transactions: use Apache Kafka 2.5 or later, {_ALTERNATIVE}"
                 )
             found = found.__cause__
-        return error
+        if not isinstance(error, KafkaError):
+            return error
+        return StuckError(
+            f"Kafka did not take a transaction of {self._id}: {error!r}. Warnings above say what "
+            "it answered; the usual reasons are a full or broken disk (KafkaStorageError) and "
+            "brokers that are down. Repair them and start the worker again: it goes on from the "
+            "last finished checkpoint, nothing is lost"
+        )
 
 
 async def _hand_over(producer: AIOKafkaProducer, record: Record) -> asyncio.Future[object]:

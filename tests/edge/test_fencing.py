@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 
 import pytest
+from aiokafka.errors import KafkaError
 from edge.test_runtime import TPS, World, until
 
 from streams.core.processor import Checkpoint
 from streams.edge.checkpoint import AtLeastOnce
 from streams.edge.errors import FencedError, StuckError
 from streams.edge.saved import Restored
+from streams.edge.transactions import KafkaTransactions
 
 
 class Fencing(AtLeastOnce):
@@ -168,3 +170,13 @@ async def test_a_worker_without_partitions_is_not_told_that_it_lost_them(
     world.broker.member = False
     await world.runtime.revoked()
     assert "lost sight" in caplog.text
+
+
+def test_whatever_else_the_broker_refuses_is_told_with_what_to_look_at() -> None:
+    transactions = KafkaTransactions({}, "group", "group-join-0", timeout=1.0)
+    error = transactions._explained(KafkaError("Unexpected error during batch delivery"))
+
+    assert isinstance(error, StuckError)
+    assert "full or broken disk" in str(error)
+    fault = ZeroDivisionError()
+    assert transactions._explained(fault) is fault

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from streams.edge.errors import TopicError
-from streams.edge.topics import check_layout, compare, declare
+from streams.edge.errors import BrokerError, TopicError
+from streams.edge.topics import check_layout, compare, declare, partition_counts
 
 
 def found(partitions: int, replicas: int = 1) -> dict[str, Any]:
@@ -75,3 +75,8 @@ def test_numbers_of_partitions_that_differ_are_refused(make_settings: Any, odd: 
     name = settings.pipeline.topics.name(odd)
     with pytest.raises(TopicError, match=f"same number of partitions.*{name} has 9"):
         check_layout(settings, counts | {name: 9})
+
+
+async def test_a_broker_that_does_not_answer_is_named_with_what_to_do() -> None:
+    with pytest.raises(BrokerError, match=r"127\.0\.0\.1:1: start one, or correct kafka\.boot"):
+        await partition_counts({"bootstrap_servers": "127.0.0.1:1"})
