@@ -47,7 +47,12 @@ async def _read(
     if topic not in counts:
         raise CommandError(f"there is no topic {topic}; 'driftline topics create' makes it")
     partitions = [TopicPartition(topic, number) for number in range(counts[topic])]
-    consumer = AIOKafkaConsumer(**client_options(kafka), group_id=None, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(
+        **client_options(kafka),
+        group_id=None,
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+    )
     await consumer.start()
     try:
         consumer.assign(partitions)
@@ -99,5 +104,8 @@ async def _is_newer(
 ) -> bool:
     """Tell whether the last record of a partition is of a time or later."""
     consumer.seek(partition, max(0, end - 1))
-    fetched = await consumer.getmany(partition, timeout_ms=_POLL_MS) if end else {}
-    return any(r.timestamp >= since for records in fetched.values() for r in records)
+    while await consumer.position(partition) < end:
+        fetched = await consumer.getmany(partition, timeout_ms=_POLL_MS)
+        if any(r.timestamp >= since for records in fetched.values() for r in records):
+            return True
+    return False
