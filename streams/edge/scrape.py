@@ -60,6 +60,7 @@ def figures(status: EdgeStatus) -> dict[str, Figure]:
     tell("worker_ready", float(status.ready))
     tell("worker_heartbeat_age_seconds", status.heartbeat_age)
     tell("rebalances_total", status.rebalances)
+    tell("fencings_total", status.fencings)
     for partition in status.partitions:
         _tell_partition(tell, partition)
     return dict(named)

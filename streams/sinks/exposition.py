@@ -9,8 +9,17 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 LONGEST_LABEL_VALUE = 128
+
+_EXACT = 1e15
+"""Below it, whole numbers are written without a point."""
+_SMALLEST_PLAIN = 1e-4
+"""From it on, Python writes no exponent."""
 
 Kind = Literal["gauge", "counter"]
 
@@ -50,14 +59,35 @@ def label_block(labels: Iterable[tuple[str, str]]) -> str:
     return f"{{{inside}}}" if inside else ""
 
 
-def sample(name: str, block: str, value: float) -> str:
-    """Write one line, without its end.
+def number(value: float) -> str:
+    """Write a number: whole ones without a point, others so that they read back exactly."""
+    if math.isfinite(value) and value == int(value) and abs(value) < _EXACT:
+        return str(int(value))
+    return repr(float(value))
 
-    Whole numbers are written without a point; others so that they read back exactly.
+
+def numbers(values: NDArray[np.float64]) -> list[str]:
+    """Write numbers, each as ``number`` does, in a tenth of the time.
+
+    orjson writes the same shortest digits, but other exponents, and no infinities: numbers that
+    need either are written one by one.
     """
-    if math.isfinite(value) and value == int(value) and abs(value) < 1e15:
-        return f"{name}{block} {int(value)}"
-    return f"{name}{block} {float(value)!r}"
+    if not values.size:
+        return []
+    # adding 0 makes 0 of -0
+    text = orjson.dumps(values + 0.0, option=orjson.OPT_SERIALIZE_NUMPY).decode()
+    written = f"{text[1:-1]},".replace(".0,", ",").split(",")
+    del written[-1]
+    size = np.abs(values)
+    plain = (size < _EXACT) & ((size >= _SMALLEST_PLAIN) | (size == 0))
+    for index in np.flatnonzero(~plain).tolist():
+        written[index] = number(float(values[index]))
+    return written
+
+
+def sample(name: str, block: str, value: float) -> str:
+    """Write one line, without its end."""
+    return f"{name}{block} {number(value)}"
 
 
 def render(families: Mapping[Family, Iterable[str]]) -> bytes:

@@ -14,7 +14,8 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 
 from streams.payloads import Alert, Window
 from streams.sinks.exposition import CONTENT_TYPE, Family, label_block, render, sample
-from streams.sinks.series import PREFIX, WindowLines, window_lines
+from streams.sinks.lines import WindowLines
+from streams.sinks.series import PREFIX
 
 Labels = tuple[tuple[str, str], ...]
 Figure = float | Mapping[Labels, float]
@@ -45,6 +46,7 @@ HELP = {
     "feedback_waiting": "Labels that wait for their prediction.",
     "quarantined_total": "Events that could not be read, by reason.",
     "rebalances_total": "Assignments of partitions since the start.",
+    "fencings_total": "Partitions given up because another worker took them over.",
     "worker_ready": "Whether the worker has partitions and has restored them.",
     "worker_heartbeat_age_seconds": "Time since the event loop last had a turn for its timer.",
 }
@@ -78,7 +80,7 @@ class Exporter:
         self._windows: list[Window] = []
         self._alerts: Mapping[Labels, float] = {}
         self._pipeline: Mapping[str, Figure] = {}
-        self._lines: dict[str, WindowLines] = {}
+        self._lines = WindowLines(max_label_values)
         self._admitted: dict[tuple[str, str], dict[str, None]] = {}
         self._limited = {"max_series": 0, "max_label_values": 0}
         self._retired = 0
@@ -102,20 +104,8 @@ class Exporter:
         self._windows = sorted(windows, key=_importance)
         self._alerts = _count(alerts)
         self._pipeline = pipeline
-        self._write_new_lines()
+        self._lines.update(self._windows, self._within_label_limits())
         self._changed = True
-
-    def _write_new_lines(self) -> None:
-        """Write samples of windows that were not told before; forget those told no longer."""
-        before, self._lines = self._lines, {}
-        shown = self._within_label_limits()
-        for window in self._windows:
-            known = before.get(window.id)
-            if known is None or known.hidden == (window.id in shown):
-                known = window_lines(window, self._max_label_values)
-                if window.id not in shown:
-                    known.hide()
-            self._lines[window.id] = known
 
     def _within_label_limits(self) -> set[str]:
         """Choose the windows whose version and segment are among the first of their model."""
@@ -152,8 +142,9 @@ class Exporter:
         return self._body, CONTENT_TYPE
 
     def _render(self) -> bytes:
-        families: dict[Family, list[str]] = {}
-        self._add_windows(families)
+        families, left_out = self._lines.families(self._max_series)
+        self._limited["max_series"] += left_out
+        self._limited["max_label_values"] += self._lines.limited
         for labels, count in self._alerts.items():
             families.setdefault(_ALERTS, []).append(
                 sample(_ALERTS.name, label_block(labels), count)
@@ -172,18 +163,6 @@ class Exporter:
                 if not math.isnan(number)
             )
         return render(families) + generate_latest(self._process)
-
-    def _add_windows(self, families: dict[Family, list[str]]) -> None:
-        all_lines = list(self._lines.values())
-        left = self._max_series
-        for tier in ("quality", "drift", "inputs"):
-            for window in all_lines:
-                lines = getattr(window, tier)
-                for family, line in lines[:left]:
-                    families.setdefault(family, []).append(line)
-                self._limited["max_series"] += max(0, len(lines) - left)
-                left = max(0, left - len(lines))
-        self._limited["max_label_values"] += sum(window.limited for window in all_lines)
 
 
 def _importance(window: Window) -> tuple[bool, bool, str, str, str, str, float]:

@@ -2,12 +2,21 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from streams.sinks.exposition import Family, label_block, label_value, render, sample
+from streams.sinks.exposition import (
+    Family,
+    label_block,
+    label_value,
+    number,
+    numbers,
+    render,
+    sample,
+)
 
 FAMILY = Family("driftline_thing", "gauge", "A thing.")
 texts = st.text(st.characters(codec="utf-8"), max_size=60)
@@ -63,3 +72,15 @@ def test_families_come_in_order_with_help_and_type_and_empty_ones_not_at_all() -
 )
 def test_numbers_are_written_short_and_exact(number: float, text: str) -> None:
     assert sample("a", "", number) == f"a {text}"
+
+
+@given(
+    st.lists(
+        st.floats()
+        | st.integers(-(2**53), 2**53).map(float)
+        | st.floats(-1.0, 1.0)
+        | st.integers(-20, 20).map(lambda exponent: 10.0**exponent)
+    )
+)
+def test_numbers_written_together_are_written_as_each_alone(values: list[float]) -> None:
+    assert numbers(np.array(values, np.float64)) == [number(value) for value in values]

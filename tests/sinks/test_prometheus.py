@@ -114,6 +114,29 @@ def test_a_window_becomes_one_metric_per_figure_in_base_units() -> None:
         assert named(figures, name) == [(LABELS, value)]
 
 
+def test_every_window_shows_its_own_numbers_whatever_the_one_before_it_told() -> None:
+    clock = Clock()
+    exporter = Exporter(clock=clock)
+    feature = Input(kind="numeric", n=5, present=5, missing_rate=0.0, type_error_rate=0.0)
+    told: list[dict[str, Any]] = [
+        {"labels": 1},
+        {"labels": 2},
+        {"labels": 3, "label_coverage": None},
+        {"labels": 4, "metrics": {}, "inputs": {"a": feature}},
+        {"labels": 5, "metrics": {"f1": MetricValue(value=0.5, n=4)}, "inputs": {"b": feature}},
+        {"labels": 1},
+    ]
+    for figures in told:
+        windows = [window(version, **figures) for version in ("v1", "v2")]
+        exporter.update(windows, [], {})
+        clock.now += 1.0
+        alone = [show(one) for one in windows]
+        shown = {key for key in page(exporter).items() if dict(key[0][1]).get("model_version")}
+        assert shown == {
+            key for one in alone for key in one.items() if dict(key[0][1]).get("model_version")
+        }
+
+
 def test_drift_and_inputs_carry_their_feature_and_outputs_are_apart() -> None:
     figures = show(
         window(
