@@ -39,7 +39,7 @@ def timeline(
     """
     clock = max(clock, NO_CLOCK)
     kept = places.kept(verdicts)
-    stamps = np.array(chunk.timestamps, dtype=np.int64)
+    stamps = chunk.packed.timestamps
     now = np.where(stamps > 0, stamps, now_ms)[places.record]
     ahead = kept & (ts > now + limits.max_future)
     if ahead.any():

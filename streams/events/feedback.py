@@ -10,7 +10,7 @@ import numpy as np
 from streams.config.pipeline import LimitsConfig
 from streams.events.batches import check_columns, check_length, row_of
 from streams.events.clock import timeline
-from streams.events.columns import Bools, Coded, FeedbackRows, Floats, RawRows
+from streams.events.columns import Bools, Coded, FeedbackRows, Floats, Ints, RawRows
 from streams.events.ids import Ids
 from streams.events.labels import canonical, encode, numbers
 from streams.events.prediction_columns import check_ids
@@ -125,21 +125,20 @@ class Gathered:
 
 
 def feedback_rows(
-    gathered: Gathered,
-    chunk: Chunk,
-    places: Places,
-    verdicts: Verdicts,
-    limits: LimitsConfig,
-    clock: int,
-    now_ms: int,
-) -> FeedbackRows:
-    """Make columns of decoded feedback; rejections are added to ``verdicts``."""
+    gathered: Gathered, chunk: Chunk, places: Places, verdicts: Verdicts, longest_id: int
+) -> tuple[Ints, FeedbackRows]:
+    """Make columns of decoded feedback; rejections are added to ``verdicts``.
+
+    Returns:
+        Which rows of the chunk they are, and their columns; rejected rows are still among them,
+        and the clock is not known yet.
+    """
     rows, columns = gathered.in_order()
-    if not rows:
-        return FeedbackRows.empty()
-    ids, times, actual, value, weight, event, item = columns
     order = np.array(rows, dtype=np.int64)
-    check_ids(ids, rows, limits.max_id_length, verdicts)
+    if not rows:
+        return order, FeedbackRows.empty()
+    ids, times, actual, value, weight, event, item = columns
+    check_ids(ids, rows, longest_id, verdicts)
     ts, bad_ts = to_ms(times)
     _reject(
         bad_ts,
@@ -159,40 +158,82 @@ def feedback_rows(
     if None in actual:
         nothing = np.array([one is None for one in actual]) & (events.codes < 0)
     _reject(nothing, rows, verdicts, Reason.MISSING_FIELD, "actual: required unless event is given")
-
-    everywhere = np.zeros(len(places), dtype=np.int64)
-    everywhere[order] = ts
-    running = timeline(everywhere, None, chunk, places, verdicts, limits, clock, now_ms)
-    kept = places.kept(verdicts)[order]
-    pick = np.flatnonzero(kept)
-    if len(pick) == len(rows):
-        kept_ids = ids
-        truths = items
-    else:
-        chosen = pick.tolist()
-        kept_ids = [ids[i] for i in chosen]
-        truths = {new: items[old] for new, old in enumerate(chosen) if old in items}
-    origin = order[pick]
-    record = places.record[origin]
-    return FeedbackRows(
-        ids=Ids.of(kept_ids),
-        ts=ts[pick],
-        clock=running[origin],
-        offset=np.array(chunk.offsets, dtype=np.int64)[record],
-        number=number[pick],
-        text=text.take(pick),
-        items=truths,
-        is_bool=None if is_bool is None else is_bool[pick],
-        event=events.take(pick),
-        item=encode(item).take(pick),
-        value=numbers(value)[0][pick],
-        weight=weights[pick],
+    record = places.record[order]
+    return order, FeedbackRows(
+        ids=Ids.of(ids),
+        ts=ts,
+        clock=ts,
+        offset=chunk.packed.offsets[record],
+        number=number,
+        text=text,
+        items=items,
+        is_bool=is_bool,
+        event=events,
+        item=encode(item),
+        value=numbers(value)[0],
+        weight=weights,
         raw=RawRows(
             [chunk],
-            np.zeros(len(pick), dtype=np.int32),
+            np.zeros(len(rows), dtype=np.int32),
             record.astype(np.int32),
-            places.row[origin].astype(np.int32),
+            places.row[order].astype(np.int32),
         ),
+    )
+
+
+def accepted(
+    parts: Sequence[tuple[Ints, FeedbackRows]],
+    chunk: Chunk,
+    places: Places,
+    verdicts: Verdicts,
+    limits: LimitsConfig,
+    clock: int,
+    now_ms: int,
+) -> FeedbackRows:
+    """Judge event time, drop what is rejected, and put the rest in topic order.
+
+    Args:
+        parts: which rows of the chunk, and their columns.
+        chunk: the records.
+        places: where the rows came from.
+        verdicts: rejections so far; those for time are added.
+        limits: how far events may be from now.
+        clock: running maximum before the chunk.
+        now_ms: wall clock, for records without a broker timestamp.
+    """
+    order = np.concatenate([rows for rows, _ in parts])
+    whole = FeedbackRows.concat(held for _, held in parts)
+    ts = np.zeros(len(places), dtype=np.int64)
+    ts[order] = whole.ts
+    running = timeline(ts, None, chunk, places, verdicts, limits, clock, now_ms)
+    kept = places.kept(verdicts)[order]
+    if not kept.all() or (np.diff(order) < 0).any():
+        index = np.flatnonzero(kept)
+        index = index[np.argsort(order[index])]
+        whole, order = _take(whole, index), order[index]
+    whole.clock = running[order]
+    return whole
+
+
+def _take(rows: FeedbackRows, index: Ints) -> FeedbackRows:
+    raw = rows.raw
+    items = rows.items
+    return FeedbackRows(
+        ids=rows.ids.take(index),
+        ts=rows.ts[index],
+        clock=rows.clock[index],
+        offset=rows.offset[index],
+        number=rows.number[index],
+        text=rows.text.take(index),
+        items={new: items[old] for new, old in enumerate(index.tolist()) if old in items}
+        if items
+        else {},
+        is_bool=None if rows.is_bool is None else rows.is_bool[index],
+        event=rows.event.take(index),
+        item=rows.item.take(index),
+        value=rows.value[index],
+        weight=rows.weight[index],
+        raw=RawRows(raw.chunks, raw.chunk[index], raw.record[index], raw.row[index]),
     )
 
 

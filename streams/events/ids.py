@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.compiled import kernel
+from streams.events.loops import loop
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
@@ -107,7 +107,7 @@ class Ids:
         return Ids(data, np.cumsum(size) - size, size, hashes)
 
 
-@kernel
+@loop
 def _copy(data: Bytes, at: Ints, size: Ints, out: Bytes, starts: Ints) -> None:
     end = np.uint64(0)
     one = np.uint64(1)  # unsigned positions need no look at whether they count from the end
@@ -119,14 +119,14 @@ def _copy(data: Bytes, at: Ints, size: Ints, out: Bytes, starts: Ints) -> None:
             end += one
 
 
-@kernel
+@loop
 def hash_spans(data: Bytes, at: Ints, size: Ints, key: NDArray[np.uint64], out: Ints) -> None:
     """SipHash-1-3 of byte spans; ``key`` has two words."""
     for i in range(len(at)):
         out[i] = np.int64(sip_hash(data, at[i], size[i], key[0], key[1]))
 
 
-@kernel
+@loop
 def sip_hash(data: Bytes, at: int, size: int, k0: np.uint64, k1: np.uint64) -> np.uint64:
     """SipHash-1-3 of ``data[at : at + size]``."""
     v0 = k0 ^ np.uint64(0x736F6D6570736575)
@@ -153,7 +153,7 @@ def sip_hash(data: Bytes, at: int, size: int, k0: np.uint64, k1: np.uint64) -> n
     return v0 ^ v1 ^ v2 ^ v3
 
 
-@kernel
+@loop
 def _word(data: Bytes, i: np.uint64) -> np.uint64:
     """Read eight bytes, the first the lowest; the compiler makes one load of it."""
     return (
@@ -168,12 +168,12 @@ def _word(data: Bytes, i: np.uint64) -> np.uint64:
     )
 
 
-@kernel
+@loop
 def _rotate(value: np.uint64, bits: int) -> np.uint64:
     return (value << np.uint64(bits)) | (value >> np.uint64(64 - bits))
 
 
-@kernel
+@loop
 def _round(
     v0: np.uint64, v1: np.uint64, v2: np.uint64, v3: np.uint64
 ) -> tuple[np.uint64, np.uint64, np.uint64, np.uint64]:

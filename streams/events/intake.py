@@ -12,13 +12,15 @@ import numpy as np
 
 from streams.config.settings import Settings
 from streams.events.clock import timeline
-from streams.events.columns import FeedbackRows, PredictionBlock, PredictionRows
-from streams.events.feedback import FeedbackCodec, Gathered, feedback_rows
+from streams.events.columns import FeedbackRows, Ints, PredictionBlock, PredictionRows
+from streams.events.feedback import FeedbackCodec, Gathered, accepted, feedback_rows
 from streams.events.misplaced import sample_placement
 from streams.events.prediction_codec import Extractor, PredictionCodec
 from streams.events.prediction_columns import Assembler
 from streams.events.reasons import Reason, Rejected, Verdicts
 from streams.events.records import Places, Reader, Reading
+from streams.events.scan_feedback import scan_feedback
+from streams.events.scanner import PredictionScanner
 from streams.events.shape import ModelShape, shape_of, shape_of_unknown
 from streams.wire import Chunk
 
@@ -55,9 +57,12 @@ class PredictionIntake:
     Args:
         settings: the pipeline and its models.
         partitions: partitions of the topic, to notice misplaced records; None where unknown.
+        scan: read what is plainly right without an object per event; the same comes out without.
     """
 
-    def __init__(self, settings: Settings, partitions: int | None = None) -> None:
+    def __init__(
+        self, settings: Settings, partitions: int | None = None, *, scan: bool = True
+    ) -> None:
         self._limits = settings.pipeline.limits
         self._accept = settings.pipeline.processing.unknown_models == "accept"
         self._partitions = partitions
@@ -65,6 +70,7 @@ class PredictionIntake:
         self._codec = PredictionCodec(shapes)
         self._plans = {shape.model: (shape, self._codec.extractor(shape)) for shape in shapes}
         self._configured = len(shapes)
+        self._scanner = PredictionScanner(shapes, self._limits) if scan else None
 
     def accepted_models(self) -> list[str]:
         """Name the unknown models that were let in, oldest first."""
@@ -83,7 +89,27 @@ class PredictionIntake:
             clock: running maximum of accepted event times before the chunk; ``NO_CLOCK`` at first.
             now_ms: wall clock, for records without a broker timestamp.
         """
-        reader = Reader(chunk, self._codec, self._limits)
+        scanned, left = self._scan(chunk)
+        reader = Reader(chunk, self._codec, self._limits, left)
+        assemblers = self._read(reader)
+        places = reader.places()
+        blocks: dict[str, list[PredictionBlock]] = {}
+        for block in scanned:
+            block.rows = reader.first_rows(block.rows)
+            blocks[block.model] = [block]
+        for model, target in assemblers.items():
+            blocks.setdefault(model, []).append(target.block(self._limits.max_id_length))
+        whole = [_in_order(parts) for parts in blocks.values()]
+        return self._finish(chunk, places, reader.verdicts, whole, clock, now_ms)
+
+    def _scan(self, chunk: Chunk) -> tuple[list[PredictionBlock], Ints]:
+        """Read what is plainly right; returns blocks by record, and the records that are left."""
+        if self._scanner is None:
+            return [], np.arange(len(chunk))
+        return self._scanner.read(chunk.packed)
+
+    def _read(self, reader: Reader) -> dict[str, Assembler]:
+        """Read the records that are left, event by event."""
         verdicts = reader.verdicts
         assemblers: dict[str, Assembler] = {}
         for reading in reader.readings():
@@ -103,42 +129,38 @@ class PredictionIntake:
                 else:
                     stop = first + len(batch.columns.prediction_id)
                     verdicts.add_all(list(range(first, stop)), Reason.UNKNOWN_MODEL, _UNKNOWN)
-        places = reader.places()
-        blocks = {
-            model: target.block(self._limits.max_id_length) for model, target in assemblers.items()
-        }
-        return self._finish(chunk, places, verdicts, blocks, clock, now_ms)
+        return assemblers
 
     def _finish(
         self,
         chunk: Chunk,
         places: Places,
         verdicts: Verdicts,
-        blocks: dict[str, PredictionBlock],
+        blocks: list[PredictionBlock],
         clock: int,
         now_ms: int,
     ) -> Decoded[PredictionRows]:
         """Judge event time over all models, then drop what is rejected."""
         ts = np.zeros(len(places), dtype=np.int64)
         lateness = np.zeros(len(places), dtype=np.int64)
-        for model, block in blocks.items():
+        for block in blocks:
             ts[block.rows] = block.ts
-            lateness[block.rows] = self._plans[model][0].lateness
+            lateness[block.rows] = self._plans[block.model][0].lateness
         running = timeline(ts, lateness, chunk, places, verdicts, self._limits, clock, now_ms)
-        kept = places.kept(verdicts)
-        index = np.flatnonzero(kept)
-        position = np.cumsum(kept) - 1
-        found = []
-        for block in blocks.values():
-            mine = kept[block.rows]
-            if mine.all():
-                block.rows = position[block.rows]
-                found.append(block)
-            elif mine.any():
-                chosen = np.flatnonzero(mine)
-                found.append(block.take(chosen, position[block.rows[chosen]]))
-        offsets = np.array(chunk.offsets, dtype=np.int64)
-        rows = PredictionRows(ts[index], running[index], offsets[places.record[index]], found)
+        found = blocks
+        index = np.arange(len(places))
+        if len(verdicts):
+            kept = places.kept(verdicts)
+            index = np.flatnonzero(kept)
+            position = np.cumsum(kept) - 1
+            found = []
+            for block in blocks:
+                chosen = np.flatnonzero(kept[block.rows])
+                if len(chosen):
+                    found.append(block.take(chosen, position[block.rows[chosen]]))
+        found.sort(key=lambda block: int(block.rows[0]))
+        record = places.record[index]
+        rows = PredictionRows(ts[index], running[index], chunk.packed.offsets[record], found)
         wrong, hint = 0, None
         if found:
             sample = found[0]
@@ -176,6 +198,15 @@ class PredictionIntake:
 _UNKNOWN = "model: no configuration describes it"
 
 
+def _in_order(parts: list[PredictionBlock]) -> PredictionBlock:
+    """Join the rows of one model."""
+    if len(parts) == 1:
+        return parts[0]
+    block = PredictionBlock.concat(parts, [0] * len(parts))
+    order = np.argsort(block.rows)
+    return block.take(order, block.rows[order])
+
+
 def _by_model(events: list[Any], rows: list[int]) -> dict[str, tuple[list[Any], list[int]]]:
     if not events:
         return {}
@@ -207,12 +238,16 @@ class FeedbackIntake:
     Args:
         settings: the pipeline and its models.
         partitions: partitions of the topic, to notice misplaced records; None where unknown.
+        scan: read what is plainly right without an object per event; the same comes out without.
     """
 
-    def __init__(self, settings: Settings, partitions: int | None = None) -> None:
+    def __init__(
+        self, settings: Settings, partitions: int | None = None, *, scan: bool = True
+    ) -> None:
         self._limits = settings.pipeline.limits
         self._partitions = partitions
         self._codec = FeedbackCodec()
+        self._scan = scan
 
     def decode(self, chunk: Chunk, clock: int, now_ms: int) -> Decoded[FeedbackRows]:
         """Turn records into rows.
@@ -222,12 +257,23 @@ class FeedbackIntake:
             clock: running maximum of accepted event times before the chunk; ``NO_CLOCK`` at first.
             now_ms: wall clock, for records without a broker timestamp.
         """
-        reader = Reader(chunk, self._codec, self._limits)
+        parts, left = [], np.arange(len(chunk))
+        if self._scan:
+            records, scanned, left = scan_feedback(chunk, self._limits)
+        reader = Reader(chunk, self._codec, self._limits, left)
         gathered = Gathered()
         for reading in reader.readings():
             gathered.add(reading)
-        places = reader.places()
-        rows = feedback_rows(gathered, chunk, places, reader.verdicts, self._limits, clock, now_ms)
+        places, verdicts = reader.places(), reader.verdicts
+        if self._scan:
+            parts.append((reader.first_rows(records), scanned))
+        if len(left):
+            parts.append(
+                feedback_rows(gathered, chunk, places, verdicts, self._limits.max_id_length)
+            )
+        rows = FeedbackRows.empty()
+        if parts:
+            rows = accepted(parts, chunk, places, verdicts, self._limits, clock, now_ms)
         wrong, hint = 0, None
         if len(rows):
             wrong, hint = sample_placement(
@@ -237,4 +283,4 @@ class FeedbackIntake:
                 chunk,
                 self._partitions,
             )
-        return Decoded(rows, places.rejected(reader.verdicts), len(chunk), len(places), wrong, hint)
+        return Decoded(rows, places.rejected(verdicts), len(chunk), len(places), wrong, hint)

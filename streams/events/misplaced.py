@@ -96,5 +96,7 @@ def sample_placement(
     if partitions is None or partitions < 2 or not len(ids):
         return 0, None
     chosen = np.unique(np.linspace(0, len(ids) - 1, SAMPLE).astype(np.int64)).tolist()
-    rows = [(ids[i], chunk.keys[record[i]], bool(batched[i])) for i in chosen]
+    packed, origin = chunk.packed, record[chosen]
+    keys = packed.spell(packed.key_at[origin], packed.key_size[origin])
+    rows = [(ids[i], key, bool(batched[i])) for i, key in zip(chosen, keys, strict=True)]
     return check(rows, chunk.partition, partitions)

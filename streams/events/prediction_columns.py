@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from msgspec.structs import astuple
 
+from streams.events.class_rules import ROUNDING, decide
 from streams.events.columns import (
-    MISSING,
     WRONG_TYPE,
     Bools,
     Coded,
@@ -29,8 +29,7 @@ from streams.events.reasons import Reason, Verdicts
 from streams.events.shape import VARIANT, ModelShape
 from streams.events.timestamps import to_ms
 
-_ROUNDING = 1e-6  # how far a probability may miss [0, 1] by rounding
-_UNKNOWN_VERSION = "unknown"
+UNKNOWN_VERSION = "unknown"
 
 
 @dataclass(slots=True)
@@ -160,7 +159,7 @@ class Assembler:
             rows=rows,
             ids=Ids.of(parts.ids),
             ts=ts,
-            version=_filled(version, _UNKNOWN_VERSION),
+            version=filled(version, UNKNOWN_VERSION),
             predicted=predicted,
             score=score,
             ranking=ranking,
@@ -265,7 +264,7 @@ class Assembler:
         if np.isnan(score).all():
             return None
         if self._shape.task in {"binary", "multiclass"}:
-            outside = (score < -_ROUNDING) | (score > 1 + _ROUNDING)
+            outside = (score < -ROUNDING) | (score > 1 + ROUNDING)
             off = outside if outside.ndim == 1 else np.asarray(outside.any(axis=1))
             self._reject(off, Reason.WRONG_TYPE, "score: expected a probability from 0 to 1")
             score = np.clip(score, 0.0, 1.0)
@@ -306,20 +305,7 @@ class Assembler:
         codes = lookup(encode(self._parts.predictions), self._index)
         self._reject(codes == WRONG_TYPE, Reason.WRONG_TYPE, "prediction: expected a class label")
         self._reject(codes == UNKNOWN, Reason.UNKNOWN_CLASS, "prediction: none of the classes")
-        found = np.where(codes >= 0, codes, np.nan)
-        absent = codes == MISSING
-        if score is None:
-            return found, absent
-        if shape.task == "multiclass":
-            scored = ~np.isnan(score).any(axis=1)
-            decided = np.argmax(np.where(np.isnan(score), 0.0, score), axis=1)
-            use = absent & scored
-        else:
-            scored = ~np.isnan(score)
-            limit = 0.5 if shape.threshold is None else shape.threshold
-            decided = np.where(score >= limit, shape.positive, 1 - shape.positive)
-            use = scored if shape.threshold is not None else absent & scored
-        return np.where(use, decided, found), absent & ~scored
+        return decide(shape, codes, score)
 
     def _rankings(self, error: Bools) -> list[list[str]]:
         rankings: list[list[str]] = []
@@ -362,7 +348,7 @@ def _stack(pieces: Iterable[tuple[Floats, Bools | None]]) -> tuple[Floats, Bools
     )
 
 
-def _filled(column: Coded, default: str) -> Coded:
+def filled(column: Coded, default: str) -> Coded:
     """Replace missing values by a string."""
     if (column.codes >= 0).all():
         return column

@@ -34,7 +34,8 @@ def to_outputs(chunk: Chunk, rejected: Iterable[Rejected], topic: str) -> list[O
     outputs = []
     batches: dict[int, Any] = {}
     for one in rejected:
-        value = chunk.values[one.record] or b""
+        record = chunk.alone(one.record)
+        value = record.values[0] or b""
         if one.row is not None:
             if one.record not in batches:
                 batches[one.record] = _parse(value)
@@ -42,9 +43,9 @@ def to_outputs(chunk: Chunk, rejected: Iterable[Rejected], topic: str) -> list[O
         outputs.append(
             Output(
                 topic=f"quarantine_{chunk.source}",
-                key=chunk.keys[one.record],
+                key=record.keys[0],
                 value=value,
-                headers=_headers(chunk, one, topic),
+                headers=_headers(record, one, topic),
             )
         )
     return outputs
@@ -55,22 +56,20 @@ def to_output(chunk: Chunk, rejected: Rejected, topic: str) -> Output:
     return to_outputs(chunk, [rejected], topic)[0]
 
 
-def _headers(chunk: Chunk, rejected: Rejected, topic: str) -> tuple[Header, ...]:
-    offset = chunk.offsets[rejected.record]
+def _headers(record: Chunk, rejected: Rejected, topic: str) -> tuple[Header, ...]:
+    offset = record.offsets[0]
     row = "" if rejected.row is None else str(rejected.row)
     added = {
         "reason": rejected.reason.value,
         "detail": rejected.detail[:_MAX_DETAIL],
         "source.topic": topic,
-        "source.partition": str(chunk.partition),
+        "source.partition": str(record.partition),
         "source.offset": str(offset),
         "row": row,
-        "id": f"{topic}-{chunk.partition}-{offset}-{row}",
+        "id": f"{topic}-{record.partition}-{offset}-{row}",
     }
     # A record that comes from quarantine a second time carries headers of the first.
-    kept = [
-        header for header in chunk.headers[rejected.record] if not header[0].startswith(_PREFIX)
-    ]
+    kept = [header for header in record.headers[0] if not header[0].startswith(_PREFIX)]
     return (
         *kept,
         *((_PREFIX + name, text.encode()) for name, text in added.items()),

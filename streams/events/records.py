@@ -4,9 +4,9 @@ Events are decoded one at a time rather than joined into one JSON list. Joining 
 tenth, and two broken records can together form a list of the right length.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -21,7 +21,7 @@ from streams.wire import Chunk
 _MARK = b'"columns"'
 # Records shorter than this are tried as single events first, which costs nothing; longer ones are
 # searched for the mark of a batch in as many of their first bytes.
-_SNIFF = 1024
+SNIFF = 1024
 _GROUP = 512  # records
 
 
@@ -114,20 +114,29 @@ class Places:
 
 
 class Reader:
-    """Decodes the records of one chunk; no record can keep another from being read.
+    """Decodes records one by one; no record can keep another from being read.
+
+    Args:
+        chunk: the records.
+        codec: how they are decoded.
+        limits: how large they may be.
+        records: which of them are to be read, ascending; all others are events of one row each
+            that somebody else has read.
 
     Attributes:
         verdicts: rows rejected so far.
     """
 
-    def __init__(self, chunk: Chunk, codec: Codec, limits: LimitsConfig) -> None:
+    def __init__(self, chunk: Chunk, codec: Codec, limits: LimitsConfig, records: Ints) -> None:
         self.verdicts = Verdicts()
-        self._values = chunk.values
+        packed = chunk.packed
+        self._values = packed.spell(packed.value_at[records], packed.value_size[records])
+        self._records = records.tolist()
         self._codec = codec
         self._limits = limits
         self._reading = Reading()
         self._position = 0
-        self._counts: list[int] = []
+        self._counts = np.ones(len(packed), dtype=np.int64)
         self._batched: list[int] = []
 
     def readings(self) -> Iterator[Reading]:
@@ -137,17 +146,24 @@ class Reader:
         columns are taken out, and its memory is used again for the next: a sixth faster than
         groups of 1,024.
         """
+        more = 0  # rows beyond one per record
         for start in range(0, len(self._values), _GROUP):
             self._reading = Reading()
-            self._read(start, self._values[start : start + _GROUP])
+            group = slice(start, start + _GROUP)
+            for record, value in zip(self._records[group], self._values[group], strict=True):
+                self._position = record + more
+                count = self._read(value, record)
+                if count != 1:
+                    self._counts[record] = count
+                    more += count - 1
             yield self._reading
 
     def places(self) -> Places:
         """Tell where all rows came from, once all are read."""
-        total = self._position
+        counts = self._counts
+        total = int(counts.sum())
         if not self._batched:
             return Places(np.arange(total), np.full(total, -1))
-        counts = np.array(self._counts)
         record = np.repeat(np.arange(len(counts)), counts)
         row = np.arange(total) - (np.cumsum(counts) - counts)[record]
         single = np.ones(len(counts), dtype=np.bool_)
@@ -155,45 +171,22 @@ class Reader:
         row[single[record]] = -1
         return Places(record, row)
 
-    def _read(self, start: int, values: list[bytes | None]) -> None:
-        if all(values) and max(map(len, cast("list[bytes]", values))) <= _SNIFF:
-            self._read_plain(start, values)
-            return
-        for record, value in enumerate(values, start):
-            if not value:
-                count = self._reject(Reason.EMPTY, "the record has no value")
-            elif len(value) > _SNIFF and (
-                len(value) > self._limits.max_event_bytes or value.find(_MARK, 0, _SNIFF) >= 0
-            ):
-                count = self._read_large(value, record)
-            else:
-                count = self._read_event(value, record)
-            self._counts.append(count)
-            self._position += count
+    def first_rows(self, records: Ints) -> Ints:
+        """Give the first row of records, once all are read."""
+        if not self._batched:
+            return records
+        first: Ints = (np.cumsum(self._counts) - self._counts)[records]
+        return first
 
-    def _read_plain(self, start: int, values: Sequence[Any]) -> None:
-        """Read records of usual size, stopping only where one cannot be decoded."""
-        events, rows = self._reading.strict
-        left = iter(values)
-        done = 0
-        while done < len(values):
-            held = len(events)
-            failed = False
-            try:
-                for event in map(self._codec.strict, left):
-                    events.append(event)  # what precedes a failure must be kept
-            except DECODE_ERRORS:
-                failed = True
-            good = len(events) - held
-            rows.extend(range(self._position, self._position + good))
-            self._counts.extend([1] * good)
-            self._position += good
-            done += good
-            if failed:
-                count = self._read_odd(values[done], start + done)
-                self._counts.append(count)
-                self._position += count
-                done += 1
+    def _read(self, value: bytes | None, record: int) -> int:
+        """Read a record; returns its number of rows."""
+        if not value:
+            return self._reject(Reason.EMPTY, "the record has no value")
+        if len(value) > SNIFF and (
+            len(value) > self._limits.max_event_bytes or value.find(_MARK, 0, SNIFF) >= 0
+        ):
+            return self._read_large(value, record)
+        return self._read_event(value, record)
 
     def _read_event(self, value: bytes, record: int) -> int:
         try:
@@ -209,7 +202,7 @@ class Reader:
         if len(value) > self._limits.max_batch_bytes:
             limit = self._limits.max_batch_bytes
             return self._reject(Reason.TOO_LARGE, f"larger than limits.max_batch_bytes ({limit})")
-        if value.find(_MARK, 0, _SNIFF) >= 0:
+        if value.find(_MARK, 0, SNIFF) >= 0:
             try:
                 return self._take_batch(self._codec.batch(value), record)
             except BatchError as error:
