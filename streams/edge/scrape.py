@@ -1,18 +1,19 @@
-"""What ``/metrics`` shows of a worker: its models, and how the pipeline itself is doing."""
+"""What ``/metrics`` shows of a worker: its models, and how the pipeline itself is doing.
 
+On the event loop there is only a look at what is latest, which is never changed once published;
+the page is written in a thread.
+"""
+
+import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from streams.config import Settings
 from streams.core.monitor.processor import MonitorProcessor
 from streams.core.processor import Processor
 from streams.edge.status import EdgeStatus, PartitionStatus
-from streams.sinks.prometheus import Exporter, Figure, Labels
-
-Render = Callable[[], tuple[bytes, str]]
-
-SHORTEST_INTERVAL = 1.0
-"""Seconds for which what was collected is good enough."""
+from streams.payloads import Alert, Window
+from streams.sinks.prometheus import SHORTEST_INTERVAL, Exporter, Figure, Labels
 
 BOOKS = ("predictions", "feedback")
 
@@ -21,8 +22,8 @@ def scraper(
     settings: Settings,
     status: Callable[[], EdgeStatus],
     processors: Callable[[], Iterable[Processor]],
-) -> Render:
-    """Make the function that renders ``/metrics``.
+) -> Callable[[], Awaitable[tuple[bytes, str]]]:
+    """Make the function that renders ``/metrics``; it must not be called while it is at work.
 
     Args:
         settings: the configuration.
@@ -30,23 +31,31 @@ def scraper(
         processors: gives the processors at work.
     """
     http = settings.pipeline.http
-    exporter = Exporter(http.max_series, http.max_label_values)
     collected = float("-inf")
+    exporter = Exporter(http.max_series, http.max_label_values, lambda: collected)
 
-    def render() -> tuple[bytes, str]:
+    async def render() -> tuple[bytes, str]:
         nonlocal collected
         now = time.monotonic()
-        if now - collected >= SHORTEST_INTERVAL:
-            collected = now
-            live = [p.latest() for p in processors() if isinstance(p, MonitorProcessor)]
-            exporter.update(
-                [window for one in live for window in one.windows],
-                [alert for one in live for alert in one.alerts],
-                figures(status()),
-            )
-        return exporter.render()
+        if now - collected < SHORTEST_INTERVAL:
+            return exporter.render()
+        collected = now
+        live = [p.latest() for p in processors() if isinstance(p, MonitorProcessor)]
+        windows = [window for one in live for window in one.windows]
+        alerts = [alert for one in live for alert in one.alerts]
+        return await asyncio.to_thread(_write, exporter, windows, alerts, figures(status()))
 
     return render
+
+
+def _write(
+    exporter: Exporter,
+    windows: list[Window],
+    alerts: list[Alert],
+    pipeline: dict[str, Figure],
+) -> tuple[bytes, str]:
+    exporter.update(windows, alerts, pipeline)
+    return exporter.render()
 
 
 def figures(status: EdgeStatus) -> dict[str, Figure]:

@@ -1,10 +1,10 @@
 """The lines of the latest windows: written when a window is new, sorted when a page is made.
 
-All numbers of all new windows are written in one go, and lines are put in order by numpy: what
-remains for the interpreter is to read the numbers and to put each behind its name.
+Numbers of many windows are written in one go, and lines are put in order by numpy: what remains for
+the interpreter is to read the numbers and to put each behind its name.
 """
 
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from operator import add
@@ -18,6 +18,8 @@ from streams.sinks.series import Plan, Reading, Shape, plan, read, window_labels
 
 _Place = tuple[str, str, str, str, float, float]
 _TIERS = 3
+_PIECE = 1_500
+"""Numbers that are written before others may run: less than a millisecond of work."""
 
 
 @dataclass(slots=True, eq=False)
@@ -43,13 +45,15 @@ class _Entry:
 class WindowLines:
     """Keeps the lines of the windows that were told last."""
 
-    def __init__(self, max_label_values: int) -> None:
+    def __init__(self, max_label_values: int, pause: Callable[[], None]) -> None:
         """Keep the limit.
 
         Args:
             max_label_values: how many features and classes of a window are shown at most.
+            pause: called between pieces of work, to let others run.
         """
         self._most = max_label_values
+        self._pause = pause
         self._entries: dict[str, _Entry] = {}
         self._forms: dict[_Place, _Form] = {}
         self._plans: dict[Shape, tuple[Plan, NDArray[np.intp]]] = {}
@@ -72,6 +76,7 @@ class WindowLines:
         forms: dict[_Place, _Form] = {}
         plans: dict[Shape, tuple[Plan, NDArray[np.intp]]] = {}
         new: list[tuple[_Entry, list[float]]] = []
+        unwritten = 0
         for window in windows:
             place = _place(window)
             hidden = window.id not in visible
@@ -84,10 +89,15 @@ class WindowLines:
                     entry.limited += len(reading.values)
                 else:
                     new.append((entry, reading.values))
+                    unwritten += len(reading.values)
             form = entry.form
             entries[window.id] = entry
             forms[place] = form
             plans[form.shape] = form.plan, form.codes
+            if unwritten >= _PIECE:
+                _write(new)
+                self._pause()
+                new, unwritten = [], 0
         self._entries, self._forms, self._plans = entries, forms, plans
         _write(new)
 
@@ -125,6 +135,7 @@ class WindowLines:
                 every += tiers[tier] - start
                 lines += entry.lines[start:stop]
                 codes.append(entry.form.codes[start:stop])
+        self._pause()
         return self._sorted(lines, np.concatenate(codes)), every - len(lines)
 
     def _sorted(self, lines: list[str], codes: NDArray[np.intp]) -> dict[Family, list[str]]:

@@ -3,6 +3,9 @@
 A value that cannot be computed has no series: NaN would be scraped as a value and would make every
 comparison in an alert rule false. What is no longer told (a retired version, a partition that moved
 to another worker) vanishes with the next page.
+
+The exporter is made for a thread beside an event loop: the interpreter hands over by itself every
+5 ms only, so about once in a millisecond of work it is let go.
 """
 
 import math
@@ -20,6 +23,9 @@ from streams.sinks.series import PREFIX
 Labels = tuple[tuple[str, str], ...]
 Figure = float | Mapping[Labels, float]
 """A number, or numbers by labels."""
+
+PAUSE = 5e-5
+"""Seconds of a pause: a sleep of none would take the interpreter back before anyone wakes up."""
 
 SHORTEST_INTERVAL = 1.0
 """Seconds for which a page is good, however often it is asked for."""
@@ -53,6 +59,10 @@ HELP = {
 """One line of help for figures of the pipeline, by name without stage; others by their names."""
 
 
+def _pause() -> None:
+    time.sleep(PAUSE)
+
+
 class Exporter:
     """Keeps the latest of everything and renders it when asked."""
 
@@ -61,6 +71,7 @@ class Exporter:
         max_series: int = 10_000,
         max_label_values: int = 100,
         clock: Callable[[], float] = time.monotonic,
+        pause: Callable[[], None] = _pause,
     ) -> None:
         """Keep the limits.
 
@@ -71,16 +82,18 @@ class Exporter:
             max_label_values: versions, segments, features and classes of one model that are shown
                 at most, first come first served.
             clock: seconds that only grow.
+            pause: called between pieces of work, to let others run.
         """
         self._max_series = max_series
         self._max_label_values = max_label_values
         self._clock = clock
+        self._pause = pause
         self._process = CollectorRegistry()
         ProcessCollector(registry=self._process)
         self._windows: list[Window] = []
         self._alerts: Mapping[Labels, float] = {}
         self._pipeline: Mapping[str, Figure] = {}
-        self._lines = WindowLines(max_label_values)
+        self._lines = WindowLines(max_label_values, pause)
         self._admitted: dict[tuple[str, str], dict[str, None]] = {}
         self._limited = {"max_series": 0, "max_label_values": 0}
         self._retired = 0
@@ -162,7 +175,10 @@ class Exporter:
                 for labels, number in numbers.items()
                 if not math.isnan(number)
             )
-        return render(families) + generate_latest(self._process)
+        self._pause()
+        process = generate_latest(self._process)
+        self._pause()
+        return render(families) + process
 
 
 def _importance(window: Window) -> tuple[bool, bool, str, str, str, str, float]:
