@@ -31,11 +31,21 @@ def _figures(
     measured: Mapping[str, Mapping[str, Any]],
 ) -> Iterator[tuple[str, float, bool, float]]:
     """Give goal, figure, whether more is better, and target."""
-    rate = "rows_per_cpu_second"
+    rate = "rows_per_cpu_second_net"
     if (one := systems.get("driftline")) is not None:
-        yield "rows per CPU-second, one message per event, at least 100,000", one[rate], True, 1e5
+        yield (
+            "rows per CPU-second once started, one message per event, at least 100,000",
+            one[rate],
+            True,
+            1e5,
+        )
     if (one := systems.get("driftline_batches")) is not None:
-        yield "rows per CPU-second, columnar batches, at least 600,000", one[rate], True, 6e5
+        yield (
+            "rows per CPU-second once started, columnar batches, at least 600,000",
+            one[rate],
+            True,
+            6e5,
+        )
     if (ratio := ratios.get("driftline / floor_orjson")) is not None:
         yield "share of the floor's rate, at least 0.5", ratio, True, 0.5
     if (ratio := ratios.get("driftline / stock_faust")) is not None:

@@ -30,12 +30,12 @@ METHOD = (
     "published and committed (driftline: until the last final window was; every final window is "
     "added up, and a run with wrong counts fails). Results are read at read_committed; the "
     "guarantee and the checkpoint interval are named with each system. "
-    "rows_per_cpu_second is rows / cpu_seconds: "
-    "nothing is subtracted. The figures that end in _net leave out starting: driftline less what "
+    "rows_per_cpu_second is rows / cpu_seconds: nothing is subtracted. The figures that end in "
+    "_net leave out starting, as does every ratio and every goal about rates: driftline less what "
     "a worker used on empty topics until it was ready, the others counted from their first "
     "record. Peers run in environments of their own, are given fewer rows, and what they used is "
-    "extrapolated to a million (memory is not: theirs is the peak of the fewer rows); their net "
-    "figures are used in ratios, which favours them. Their windows are added up too, and what "
+    "extrapolated to a million (memory is not: theirs is the peak of the fewer rows). Their "
+    "windows are added up too, and what "
     "they miscount is named. Driftline publishes windows by prediction time and by label time, "
     "with all figures of the inputs and three distances; the peers count windows once and compute "
     "one distance, which favours them as well."
@@ -112,10 +112,10 @@ def ratios(results: Sequence[Result]) -> dict[str, float]:
         floors = ("floor_batches",) if batches else ("floor_orjson", "floor_msgspec")
         for other in floors:
             if other in by_name:
-                found[f"{name} / {other}"] = round(result.rate / by_name[other].rate, 3)
+                found[f"{name} / {other}"] = round(result.rate_net / by_name[other].rate_net, 3)
         for other in PEER_NAMES:
             if other in by_name:
-                found[f"{name} / {other}"] = round(result.rate / by_name[other].rate_net, 1)
+                found[f"{name} / {other}"] = round(result.rate_net / by_name[other].rate_net, 1)
     return found
 
 
