@@ -72,7 +72,7 @@ def test_markdown_names_every_system_its_command_and_what_is_extrapolated() -> N
     )
     text = render(found)
     assert "| Driftline, exactly once, one message per event | 100,000 | 10.0 |" in text
-    assert "Bytewax 0.21.1 | 10,000 | 100.0 (extrapolated from 50,000)" in text
+    assert "Bytewax 0.21.1 | 10,000 (from 50,000 rows) | 100.0 |" in text
     assert "Quix Streams 3; **miscounts**" in text
     assert "a scrape takes 9 ms" in text
     assert '`make bench ARGS="--only scrape"`' in text
