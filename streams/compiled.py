@@ -6,6 +6,8 @@ event would cost some twenty passes of numpy or hundreds of interpreter steps; w
 
 import hashlib
 import os
+import shutil
+import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -40,10 +42,15 @@ def kernel(function: F) -> F:
     return cast("F", compiled)
 
 
+@cache
 def _folder() -> Path:
     named = os.environ.get("NUMBA_CACHE_DIR")
     home = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
-    return Path(named) if named else Path(home) / "driftline" / "kernels"
+    folder = Path(named) if named else Path(home) / "driftline" / "kernels"
+    if not folder.is_dir() or os.access(folder, os.W_OK):
+        return folder
+    # A container image brings what it compiled; the compiler uses no folder that it cannot write.
+    return Path(shutil.copytree(folder, tempfile.mkdtemp(), dirs_exist_ok=True))
 
 
 def _fingerprint(function: Callable[..., Any]) -> bytes:

@@ -5,6 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from streams import compiled
+
 INNER = """
 from streams.compiled import kernel
 SIZE = {size}
@@ -58,3 +62,17 @@ def test_without_a_place_to_keep_it_machine_code_is_made_anew(tmp_path: Path) ->
     (tmp_path / "file").write_text("in the way")
 
     assert run(tmp_path, cache="file") == (20, 0)
+
+
+def test_machine_code_that_an_image_brings_is_used_from_a_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "kernel.nbc").write_bytes(b"code")
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(os, "access", lambda *_: False)
+
+    copy = compiled._folder.__wrapped__()
+
+    assert copy != tmp_path
+    assert (copy / "one" / "kernel.nbc").read_bytes() == b"code"

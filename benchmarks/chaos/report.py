@@ -45,7 +45,8 @@ def document(
     """Write what was found as JSON."""
     found = {
         "terms": terms,
-        "scenarios": [asdict(one) for one in outcomes],
+        # asdict() would make another kind of counter of it.
+        "scenarios": [asdict(one) | {"checked": dict(one.checked)} for one in outcomes],
         "recovery": [asdict(one) | {"rows_per_second": one.rows_per_second} for one in recoveries],
         "right": not faulty(outcomes, recoveries),
     }

@@ -8,7 +8,9 @@ import orjson
 import pytest
 from chaos import verify
 from chaos.oracle import BY_PREDICTION, Expected, Where
+from chaos.report import document
 from chaos.traffic import FRAUD
+from chaos.trial import Outcome
 from chaos.verify import Published, Verdict
 
 from streams.payloads import rfc3339
@@ -243,3 +245,12 @@ def test_payloads_that_differ_from_a_replay_are_faults() -> None:
     verdict = Verdict()
     verify.check_same(verdict, "metrics", replayed, replayed)
     assert verdict.faults == []
+
+
+def test_the_document_tells_what_was_checked() -> None:
+    outcome = Outcome("kills", rounds=2, faults=["a row is missing"])
+    outcome.checked["windows"] = 3
+
+    (scenario,) = orjson.loads(document([outcome], [], {}))["scenarios"]
+
+    assert (scenario["rounds"], scenario["checked"]) == (2, {"windows": 3})
