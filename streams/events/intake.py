@@ -12,7 +12,7 @@ import numpy as np
 
 from streams.config.settings import Settings
 from streams.events.clock import timeline
-from streams.events.columns import FeedbackRows, Ints, PredictionBlock, PredictionRows
+from streams.events.columns import FeedbackRows, PredictionBlock, PredictionRows
 from streams.events.feedback import FeedbackCodec, Gathered, accepted, feedback_rows
 from streams.events.misplaced import sample_placement
 from streams.events.prediction_codec import Extractor, PredictionCodec
@@ -20,7 +20,7 @@ from streams.events.prediction_columns import Assembler
 from streams.events.reasons import Reason, Rejected, Verdicts
 from streams.events.records import Places, Reader, Reading
 from streams.events.scan_feedback import scan_feedback
-from streams.events.scanner import PredictionScanner
+from streams.events.scanner import PredictionScanner, nothing_scanned
 from streams.events.shape import ModelShape, shape_of, shape_of_unknown
 from streams.wire import Chunk
 
@@ -89,24 +89,22 @@ class PredictionIntake:
             clock: running maximum of accepted event times before the chunk; ``NO_CLOCK`` at first.
             now_ms: wall clock, for records without a broker timestamp.
         """
-        scanned, left = self._scan(chunk)
-        reader = Reader(chunk, self._codec, self._limits, left)
+        scanned = nothing_scanned(len(chunk))
+        if self._scanner is not None:
+            scanned = self._scanner.read(chunk.packed)
+        reader = Reader(
+            chunk, self._codec, self._limits, scanned.left, scanned.counts, scanned.batched
+        )
         assemblers = self._read(reader)
         places = reader.places()
         blocks: dict[str, list[PredictionBlock]] = {}
-        for block in scanned:
-            block.rows = reader.first_rows(block.rows)
-            blocks[block.model] = [block]
+        for block, inner in scanned.blocks:
+            block.rows = reader.first_rows(block.rows) + inner
+            blocks.setdefault(block.model, []).append(block)
         for model, target in assemblers.items():
             blocks.setdefault(model, []).append(target.block(self._limits.max_id_length))
         whole = [_in_order(parts) for parts in blocks.values()]
         return self._finish(chunk, places, reader.verdicts, whole, clock, now_ms)
-
-    def _scan(self, chunk: Chunk) -> tuple[list[PredictionBlock], Ints]:
-        """Read what is plainly right; returns blocks by record, and the records that are left."""
-        if self._scanner is None:
-            return [], np.arange(len(chunk))
-        return self._scanner.read(chunk.packed)
 
     def _read(self, reader: Reader) -> dict[str, Assembler]:
         """Read the records that are left, event by event."""
@@ -147,7 +145,7 @@ class PredictionIntake:
             ts[block.rows] = block.ts
             lateness[block.rows] = self._plans[block.model][0].lateness
         running = timeline(ts, lateness, chunk, places, verdicts, self._limits, clock, now_ms)
-        found = blocks
+        found = [block for block in blocks if len(block)]
         index = np.arange(len(places))
         if len(verdicts):
             kept = places.kept(verdicts)
@@ -260,7 +258,10 @@ class FeedbackIntake:
         parts, left = [], np.arange(len(chunk))
         if self._scan:
             records, scanned, left = scan_feedback(chunk, self._limits)
-        reader = Reader(chunk, self._codec, self._limits, left)
+        n = len(chunk)
+        reader = Reader(
+            chunk, self._codec, self._limits, left, np.ones(n, np.int64), np.zeros(n, np.bool_)
+        )
         gathered = Gathered()
         for reading in reader.readings():
             gathered.add(reading)

@@ -120,14 +120,23 @@ class Reader:
         chunk: the records.
         codec: how they are decoded.
         limits: how large they may be.
-        records: which of them are to be read, ascending; all others are events of one row each
-            that somebody else has read.
+        records: which of them are to be read, ascending; somebody else has read all others.
+        counts: rows of each record, 1 for those to be read; changed as they are.
+        batched: marks the batches that somebody else has read; changed likewise.
 
     Attributes:
         verdicts: rows rejected so far.
     """
 
-    def __init__(self, chunk: Chunk, codec: Codec, limits: LimitsConfig, records: Ints) -> None:
+    def __init__(
+        self,
+        chunk: Chunk,
+        codec: Codec,
+        limits: LimitsConfig,
+        records: Ints,
+        counts: Ints,
+        batched: Bools,
+    ) -> None:
         self.verdicts = Verdicts()
         packed = chunk.packed
         self._values = packed.spell(packed.value_at[records], packed.value_size[records])
@@ -136,8 +145,9 @@ class Reader:
         self._limits = limits
         self._reading = Reading()
         self._position = 0
-        self._counts = np.ones(len(packed), dtype=np.int64)
-        self._batched: list[int] = []
+        self._counts = counts
+        self._batched = batched
+        self._starts = (np.cumsum(counts) - counts)[records].tolist()
 
     def readings(self) -> Iterator[Reading]:
         """Decode group by group.
@@ -150,8 +160,10 @@ class Reader:
         for start in range(0, len(self._values), _GROUP):
             self._reading = Reading()
             group = slice(start, start + _GROUP)
-            for record, value in zip(self._records[group], self._values[group], strict=True):
-                self._position = record + more
+            for record, value, first in zip(
+                self._records[group], self._values[group], self._starts[group], strict=True
+            ):
+                self._position = first + more
                 count = self._read(value, record)
                 if count != 1:
                     self._counts[record] = count
@@ -162,18 +174,16 @@ class Reader:
         """Tell where all rows came from, once all are read."""
         counts = self._counts
         total = int(counts.sum())
-        if not self._batched:
+        if not self._batched.any():
             return Places(np.arange(total), np.full(total, -1))
         record = np.repeat(np.arange(len(counts)), counts)
         row = np.arange(total) - (np.cumsum(counts) - counts)[record]
-        single = np.ones(len(counts), dtype=np.bool_)
-        single[self._batched] = False
-        row[single[record]] = -1
+        row[~self._batched[record]] = -1
         return Places(record, row)
 
     def first_rows(self, records: Ints) -> Ints:
         """Give the first row of records, once all are read."""
-        if not self._batched:
+        if not self._batched.any():
             return records
         first: Ints = (np.cumsum(self._counts) - self._counts)[records]
         return first
@@ -236,7 +246,7 @@ class Reader:
     def _take_batch(self, batch: Any, record: int) -> int:
         count = self._codec.rows_in(batch)
         self._reading.batches.append((batch, self._position))
-        self._batched.append(record)
+        self._batched[record] = True
         return count
 
     def _read_rows(self, value: bytes, error: Exception, record: int) -> int:
@@ -258,7 +268,7 @@ class Reader:
                 self.verdicts.add(row, *explain(problem))
             else:
                 rows.append(row)
-        self._batched.append(record)
+        self._batched[record] = True
         return len(events)
 
     def _reject(self, reason: Reason, detail: str) -> int:

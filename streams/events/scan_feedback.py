@@ -16,10 +16,11 @@ from streams.events.loops import loop
 from streams.events.names import names_of
 from streams.events.records import SNIFF
 from streams.events.scan_json import (
-    ABSENT,
     DONE,
     FALSE,
+    NO_FIELD,
     NUMBER,
+    STRICT,
     TEXT,
     TRUE,
     Fields,
@@ -150,10 +151,10 @@ def _read_record(
     i = open_record(data, i, end, fields)
     if i < 0:
         return False
-    i, _, status = scan_fields(data, i, end, fields, 0, -1, -1)
+    i, _, status = scan_fields(data, i, end, fields, 0, NO_FIELD, NO_FIELD, _BATCH, STRICT)
     kind, at, stop = fields.kind, fields.at, fields.end
     id_size = stop[_ID] - at[_ID] - 2
-    if status != DONE or kind[_BATCH] != ABSENT or kind[_ID] != TEXT:
+    if status != DONE or kind[_ID] != TEXT:
         return False
     if not 0 < id_size <= longest_id or (kind[_TIME] != TEXT and kind[_TIME] != NUMBER):
         return False

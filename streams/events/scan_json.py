@@ -26,6 +26,12 @@ _LONGEST_NUMBER = 40
 #: Kinds of values.
 ABSENT, TEXT, ESCAPED, NUMBER, TRUE, FALSE, NOTHING, OBJECT, ARRAY = range(9)
 
+#: Stands for none of the fields; -1 stands for one that has no known name.
+NO_FIELD = -2
+
+#: How ``scan_fields`` reads known fields.
+STRICT, LOOSE = range(2)
+
 #: What ``scan_fields`` found.
 ODD, DONE, PAUSED = range(3)
 
@@ -231,6 +237,30 @@ def skip_value(data: Bytes, i: int, end: int) -> int:
 
 
 @loop
+def skip_loosely(data: Bytes, i: int, end: int) -> int:
+    """Skip an array or object whose content the caller will check; -1 where it does not end."""
+    depth = 0
+    j, stop = np.uint64(i), np.uint64(end)
+    while j < stop:
+        byte = data[j]
+        if byte == 34:
+            i, _ = skip_string(data, signed(j), end)
+            if i < 0:
+                return -1
+            j = np.uint64(i)
+            continue
+        if byte >= 91:
+            if byte | 32 == 123:  # { [
+                depth += 1
+            elif byte | 32 == 125:  # } ]
+                depth -= 1
+                if depth == 0:
+                    return signed(j) + 1
+        j += np.uint64(1)
+    return -1
+
+
+@loop
 def is_text(data: Bytes, i: int, end: int) -> bool:
     """Check that bytes are UTF-8."""
     high = np.uint8(0)
@@ -295,7 +325,15 @@ def open_record(data: Bytes, i: int, end: int, fields: Fields) -> int:
 
 @loop
 def scan_fields(
-    data: Bytes, i: int, end: int, fields: Fields, member: int, hold: int, needed: int
+    data: Bytes,
+    i: int,
+    end: int,
+    fields: Fields,
+    member: int,
+    hold: int,
+    needed: int,
+    foreign: int,
+    manner: int,
 ) -> tuple[int, int, int]:
     """Find the fields of an object, up to one that the caller wants to read itself.
 
@@ -305,8 +343,11 @@ def scan_fields(
         end: where the record ends.
         fields: receives what is found.
         member: how many members precede.
-        hold: field at whose value to pause when that is an object ...
-        needed: ... and this field has been found; -1 to pause nowhere.
+        hold: field at whose value to pause when that is an object, ``NO_FIELD`` for none ...
+        needed: ... if this field has been found, or ``NO_FIELD``.
+        foreign: field that makes a record odd, or ``NO_FIELD``.
+        manner: ``STRICT``, or ``LOOSE`` when the caller will check the arrays and objects among
+            the known fields.
 
     Returns:
         Where scanning stopped, the number of members so far, and ``ODD``, ``DONE`` or ``PAUSED``.
@@ -341,6 +382,8 @@ def scan_fields(
                 return i, member, ODD
             field = find_name(names, 0, data, key, i - 1 - key)
             fields.order[member & 31] = field
+        if field == foreign:
+            return i, member, ODD
         member += 1
         if i < end and data[i] <= 32:
             i = skip_space(data, i, end)
@@ -360,12 +403,17 @@ def scan_fields(
             i, kind = skip_number(data, i, end), NUMBER
         elif byte == 123 or byte == 91:  # noqa: PLR1714 - sets are slow in compiled loops
             kind = OBJECT if byte == 123 else ARRAY
-            if field == hold and kind == OBJECT and needed >= 0 and fields.kind[needed] == TEXT:
+            if (
+                field == hold
+                and kind == OBJECT
+                and (needed == NO_FIELD or fields.kind[needed] == TEXT)
+            ):
                 if fields.kind[field] != ABSENT:
                     return i, member, ODD
                 fields.kind[field] = OBJECT
                 return i, member, PAUSED
-            i = skip_value(data, i, end)
+            known = manner == LOOSE and field >= 0
+            i = skip_loosely(data, i, end) if known else skip_value(data, i, end)
         else:
             kind = TRUE if byte == 116 else FALSE if byte == 102 else NOTHING
             i = skip_word(data, i, end)

@@ -23,6 +23,7 @@ from streams.events.scan_json import (
     NUMBER,
     OBJECT,
     PAUSED,
+    STRICT,
     TEXT,
     TRUE,
     Fields,
@@ -231,7 +232,9 @@ def _read_record(
     model = -1
     member = 0
     while True:
-        i, member, status = scan_fields(data, i, end, fields, member, _FEATURES, _MODEL)
+        i, member, status = scan_fields(
+            data, i, end, fields, member, _FEATURES, _MODEL, _BATCH, STRICT
+        )
         if model < 0 and kind[_MODEL] == TEXT:
             size = stop[_MODEL] - at[_MODEL] - 2
             if (
@@ -252,7 +255,7 @@ def _read_record(
         at[_FEATURES] = -1  # already read
         if i < 0:
             return False, model
-    if status != DONE or model < 0 or kind[_BATCH] != ABSENT:
+    if status != DONE or model < 0:
         return False, model
     if kind[_FEATURES] == OBJECT:
         if at[_FEATURES] >= 0 and _read_members(

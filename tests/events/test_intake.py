@@ -531,6 +531,8 @@ def test_what_a_batch_says_once_is_judged_once_when_it_cannot_be_read() -> None:
 def test_an_empty_batch_is_no_row() -> None:
     decoded = predict(GOOD, {"model": "fraud", "columns": {"prediction_id": [], "timestamp": []}})
     assert (len(decoded.rows), decoded.rows_in, decoded.rejected) == (1, 1, [])
+    alone = predict({"model": "fraud", "columns": {"prediction_id": [], "timestamp": []}})
+    assert (len(alone.rows), alone.rows.blocks, alone.rows_in) == (0, [], 0)
 
 
 def test_batches_and_single_events_keep_the_topics_order() -> None:

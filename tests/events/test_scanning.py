@@ -168,6 +168,63 @@ def test_feedback_comes_out_the_same_by_both_ways(values: Any) -> None:
     assert fast == outcome(FeedbackIntake(SETTINGS, scan=False), values, "feedback")
 
 
+@st.composite
+def batches(draw: Any) -> Any:
+    """A batch whose columns are mostly usual and of one length, in any order."""
+    n = draw(st.integers(0, 4))
+    space = draw(SPACES)
+
+    def array(values: Any) -> Any:
+        size = n if draw(st.integers(0, 60)) else n + 1
+        return "[" + f"{space},{space}".join([draw(values) for _ in range(size)]) + space + "]"
+
+    def group(names: Any, values: Any) -> Any:
+        keys = draw(st.lists(st.sampled_from(names), max_size=4, unique=draw(st.booleans())))
+        return joined([(key, array(values)) for key in keys], space)
+
+    usual = st.one_of(words(0.25, 1, None), NUMBERS) if draw(st.booleans()) else words(0.5, 1, 0)
+    labels = words(True, "false", "a", 1, None) if draw(st.booleans()) else words(True, False)
+    columns = {
+        "prediction": array(draw(st.sampled_from([labels, usual, words("a", 1, 2.0)]))),
+        "score": draw(
+            st.sampled_from([array(usual), group(["a", "1", "2"], usual), group(["true"], usual)])
+        ),
+        "latency_ms": array(usual),
+        "error": array(words(True, False, None)),
+        "variant": array(words("a", 1, None)),
+        "features": group(["amount", "age", "ink", "channel", "zz"], usual),
+        "tags": group(["country", "user", "zz"], words("DE", 1, None)),
+        "extra": draw(json_texts()),
+    }
+    held = {"prediction_id": array(words("p", "ü", "q,]"))}
+    held["timestamp"] = array(st.just(str(NOW))) if draw(st.booleans()) else str(NOW)
+    for name in draw(st.lists(st.sampled_from(list(columns)), max_size=5)):
+        held[name] = columns[name] if draw(st.integers(0, 12)) else draw(json_texts())
+    head = [
+        ("model", draw(words("fraud", "digit", "price", "click", "rank", "nobody"))),
+        ("model_version", draw(words("1", 2, None))),
+        ("columns", joined(draw(st.permutations(list(held.items()))), space)),
+    ]
+    if not draw(st.integers(0, 5)):
+        head.append(("padding", json.dumps("x" * 1200)))
+    text = joined(draw(st.permutations(head)), space)
+    if not draw(st.integers(0, 5)):
+        at = draw(st.integers(0, len(text) - 1))
+        text = (
+            text[:at] + draw(st.sampled_from(["", "]", "[", "}", ",", "{", ":", '"'])) + text[at:]
+        )
+        if draw(st.booleans()):
+            text = text[:at] + text[at + 1 :]
+    return text.encode()
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.one_of(batches(), batches(), events(PREDICTION)), min_size=1, max_size=4))
+def test_batches_come_out_the_same_by_both_ways(values: Any) -> None:
+    fast = outcome(PredictionIntake(SETTINGS), values)
+    assert fast == outcome(PredictionIntake(SETTINGS, scan=False), values)
+
+
 @pytest.mark.parametrize(
     ("intake", "source", "make"),
     [
