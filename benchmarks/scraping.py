@@ -2,8 +2,8 @@
 
 Windows as a monitor publishes them, of as many versions as it takes, are shown by the exporter and
 served by the worker's own HTTP server. Between two scrapes every window is replaced, which is the
-worst case. Beside it a coroutine wants to run every millisecond: the longest that it has to wait is
-how long the event loop is blocked.
+worst case; whoever scrapes is a process of its own. Beside it a coroutine wants to run every
+millisecond: the longest that it has to wait is how long the event loop is blocked.
 
     python benchmarks/scraping.py
 """
@@ -12,9 +12,9 @@ import asyncio
 import subprocess
 import sys
 import time
+from asyncio.subprocess import PIPE
 from typing import Any
 
-import aiohttp
 import msgspec
 import numpy as np
 import orjson
@@ -30,6 +30,14 @@ from streams.sinks.prometheus import Exporter
 SERIES = 10_000
 ROUNDS = 30
 _PAUSE_S = 0.2
+_CLIENT = """
+import sys, time, urllib.request
+for address in sys.stdin:
+    started = time.perf_counter()
+    with urllib.request.urlopen(address.strip()) as answer:
+        size = len(answer.read())
+    print((time.perf_counter() - started) * 1000, size, flush=True)
+"""
 
 
 def measure(_: Bench) -> dict[str, Any]:
@@ -51,6 +59,7 @@ class Page:
     def __init__(self) -> None:
         self._made = windows_of(Workload(rows=30_000, rate=250.0))
         self._scrapes = 0
+        self._next: list[Window] = []
         self._exporter = Exporter(SERIES, 1_000, self._clock)
         self.changed_ms: list[float] = []
         self.same_ms: list[float] = []
@@ -72,11 +81,14 @@ class Page:
             for window in self._made
         ]
 
+    def prepare(self) -> None:
+        """Have new windows published."""
+        self._next = self.windows()
+
     def render(self) -> tuple[bytes, str]:
         """Show new windows, as the worker's handler does."""
-        windows = self.windows()
         started = time.thread_time()
-        self._exporter.update(windows, [], {"worker_ready": 1.0})
+        self._exporter.update(self._next, [], {"worker_ready": 1.0})
         page = self._exporter.render()
         self.changed_ms.append((time.thread_time() - started) * 1000)
         return page
@@ -122,25 +134,33 @@ async def _measure() -> dict[str, Any]:
     await server.start()
     blocked: list[float] = []
     taken: list[float] = []
-    body = b""
-    async with aiohttp.ClientSession() as session:
-        for _ in range(ROUNDS):
-            turns: list[float] = []
-            ticker = asyncio.create_task(_ticker(turns))
-            await asyncio.sleep(_PAUSE_S)
-            started = time.perf_counter()
-            async with session.get(f"http://127.0.0.1:{server.port}/metrics") as answer:
-                body = await answer.read()
-            taken.append((time.perf_counter() - started) * 1000)
-            await asyncio.sleep(0.005)
-            ticker.cancel()
-            blocked.append(max(turns))
+    size = 0
+    client = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", _CLIENT), stdin=PIPE, stdout=PIPE
+    )
+    assert client.stdin is not None
+    assert client.stdout is not None
+    for _ in range(ROUNDS):
+        page.prepare()
+        turns: list[float] = []
+        ticker = asyncio.create_task(_ticker(turns))
+        await asyncio.sleep(_PAUSE_S)
+        turns.clear()
+        client.stdin.write(f"http://127.0.0.1:{server.port}/metrics\n".encode())
+        milliseconds, length = (await client.stdout.readline()).split()
+        taken.append(float(milliseconds))
+        size = int(length)
+        await asyncio.sleep(0.005)
+        ticker.cancel()
+        blocked.append(max(turns))
+    client.stdin.close()
+    await client.wait()
     await server.stop()
-    series = _count(body)
+    series = _count(page.render()[0])
     changed, same, loop = _spread(page.changed_ms), _spread(page.same_ms), _spread(blocked)
     return {
         "series": series,
-        "page_bytes": len(body),
+        "page_bytes": size,
         "scrape_ms": _spread(taken),
         "render_all_changed_ms": changed,
         "render_nothing_changed_ms": same,
