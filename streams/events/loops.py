@@ -11,17 +11,25 @@ from typing import Any, TypeVar, cast
 import numba
 import numpy as np
 
+from streams.compiled import _fingerprint, _fingerprints, _folder
+
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-def loop(function: F) -> F:
-    """Compile a function that makes no arrays; else as ``streams.compiled.kernel``."""
-    try:
-        compiled = numba.njit(cache=True, nogil=True, error_model="numpy", _nrt=False)(function)
-    except RuntimeError:  # no place for a cache
-        compiled = numba.njit(nogil=True, error_model="numpy", _nrt=False)(function)
-    return cast("F", compiled)
-
 
 #: A signed integer of any other; what type checkers take for an ``int``.
 signed = cast("Callable[[Any], int]", np.int64)
+
+
+def loop(function: F) -> F:
+    """Compile a function that makes no arrays; kept on disk as ``streams.compiled.kernel`` does."""
+    fingerprint = _fingerprint(function)
+    options = {"nogil": True, "error_model": "numpy", "_nrt": False}
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(_folder() / fingerprint.hex())
+    try:
+        compiled = numba.njit(cache=True, **options)(function)
+    except RuntimeError:  # no place for a cache
+        compiled = numba.njit(**options)(function)
+    finally:
+        numba.config.CACHE_DIR = before
+    _fingerprints[compiled] = fingerprint
+    return cast("F", compiled)
