@@ -76,6 +76,8 @@ def _run(name: str, terms: Terms, rounds: int, console: Console) -> Outcome:
     scenario(terms, outcome, rounds)
     verdict = f"{len(outcome.faults)} faults" if outcome.faults else "right"
     console.print(f"{name}: {verdict}, {outcome.seconds:.0f} s", highlight=False)
+    for fault in outcome.faults:
+        console.print(f"  [red]{fault}[/red]", highlight=False, soft_wrap=True)
     return outcome
 
 

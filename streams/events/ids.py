@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.events.loops import loop
+from streams.compiled import loop
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]

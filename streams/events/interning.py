@@ -6,10 +6,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.compiled import loop, signed
 from streams.events.columns import MISSING, Coded
 from streams.events.ids import PROCESS_KEY, sip_hash
 from streams.events.labels import encode
-from streams.events.loops import loop, signed
 from streams.events.names import same
 
 Bytes = NDArray[np.uint8]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.events.loops import loop, signed
+from streams.compiled import loop, signed
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.compiled import loop
 from streams.events.class_rules import ROUNDING
 from streams.events.columns import Floats, Ints
 from streams.events.interning import Pool, intern
-from streams.events.loops import loop
 from streams.events.names import Names, find_name
 from streams.events.scan_json import (
     ABSENT,

@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.compiled import loop
 from streams.config.pipeline import LimitsConfig
 from streams.events.columns import MISSING, Codes, FeedbackRows, Floats, Ints, RawRows
 from streams.events.ids import Ids
 from streams.events.interning import Pool, decode_columns, pool_of, spelled
-from streams.events.loops import loop
 from streams.events.names import names_of
 from streams.events.records import SNIFF
 from streams.events.scan_json import (

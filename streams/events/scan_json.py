@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.compiled import loop, signed
 from streams.events.interning import Pool, intern
-from streams.events.loops import loop, signed
 from streams.events.names import Names, find_name
 from streams.events.scan_numbers import read_number
 

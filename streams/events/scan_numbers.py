@@ -9,7 +9,7 @@ What cannot be told, and mantissas of more than 19 digits, are left to a slower 
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.events.loops import loop, signed
+from streams.compiled import loop, signed
 
 Bytes = NDArray[np.uint8]
 

@@ -8,7 +8,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.events.loops import loop, signed
+from streams.compiled import loop, signed
 from streams.events.scan_numbers import read_number
 from streams.events.timestamps import EARLIEST, LATEST
 

@@ -118,7 +118,7 @@ def flatten(rows: PredictionRows | FeedbackRows) -> list[tuple[Any, ...]]:
                 [column[i] for column in words],
                 {name: column[i] for name, column in tags.items()},
                 repr(float(block.predicted[i])),
-                None if score is None else np.round(score, 12).tolist(),
+                None if score is None else _rounded(score),
                 None if block.ranking is None else block.ranking[i],
                 str(block.numeric[i].tolist()),
                 [] if bad is None or not bad[i].any() else bad[i].tolist(),
@@ -127,3 +127,8 @@ def flatten(rows: PredictionRows | FeedbackRows) -> list[tuple[Any, ...]]:
                 int(rows.offset[row]),
             )
     return out
+
+
+def _rounded(score: NDArray[np.float64]) -> Any:
+    with np.errstate(over="ignore", invalid="ignore"):  # numbers near the end of the range
+        return np.round(score, 12).tolist()

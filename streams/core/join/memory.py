@@ -72,11 +72,14 @@ class Memory:
 
         Args:
             marker: the checkpoint's marker.
-            records: the live records, in the order in which they were written.
+            records: the live records.
             moment: event time that was reached, ms.
             intake: decodes truth that waits.
         """
         join = self._join
+        # By their numbers, not as they lie in the log: someone may have repaired a record, and
+        # what changes a row must come after it.
+        records = dict(sorted(records.items()))
         for name, data in records.items():
             if name.startswith(GROUPS):
                 self._restore_groups(data)

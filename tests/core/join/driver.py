@@ -75,7 +75,9 @@ class Run:
     def start(self) -> None:
         self.join = JoinProcessor(self.settings, 0)
         if self.state.marker is not None:
-            self.join.restore(Saved(self.state.marker, dict(self.state.records)))
+            # A repaired record has moved to the end of the log: any order must do.
+            records = dict(reversed(self.state.records.items()))
+            self.join.restore(Saved(self.state.marker, records))
             assert dict(self.join.positions()) == self.state.positions
         self.next = {
             source: sum(r.offset < self.state.positions.get(source, 0) for r in records)
