@@ -54,7 +54,12 @@ _UPPER, _FIRST, _LOWEST = _tables()
 
 @kernel
 def log_key(value: float) -> int:
-    """Bucket of one number; for use in other kernels. See :func:`log_keys`."""
+    """Bucket of one number; for use in other kernels. See :func:`log_keys`.
+
+    Example:
+        >>> log_key(-2.0)
+        -2035
+    """
     magnitude = abs(value)
     if magnitude < _SMALLEST:
         return 0

@@ -129,6 +129,6 @@ def flatten(rows: PredictionRows | FeedbackRows) -> list[tuple[Any, ...]]:
     return out
 
 
-def _rounded(score: NDArray[np.float64]) -> Any:
+def _rounded(score: Any) -> Any:
     with np.errstate(over="ignore", invalid="ignore"):  # numbers near the end of the range
         return np.round(score, 12).tolist()
